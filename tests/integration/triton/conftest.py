@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from .server import Environment
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    return ROOT / "examples" / "triton" / "model-repository"
+
+
+@pytest.fixture(scope="session")
+def triton() -> Environment:
+    """The installed Triton. A machine that cannot run it skips, except in CI."""
+    cache = Path(os.environ.get("MLOPS_SERVING_CACHE") or Path.home() / ".cache" / "mlops.serving")
+    try:
+        return Environment(cache / "triton-0.5.11")
+    except RuntimeError as error:
+        if os.environ.get("CI") == "true":
+            raise
+        pytest.skip(str(error))

@@ -1,0 +1,330 @@
+# Copyright (c) 2026, mlops.serving contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The state machine that brings one endpoint to what is wanted, one safe write at a time.
+
+Pure: what is wanted, what was recorded and what is seen go in; the next step comes out. The rules protect against what
+KServe does with ``canaryTrafficPercent`` (ksvc_reconciler.go, PropagateStatus in inference_service_status.go): its share
+goes to the latest *ready* revision, whichever that is. So a changed model is first staged at 0 %, and its share is raised,
+or the field cleared, only when the newest revision is new, ready and the one that we made.
+
+::
+
+    absent ----------> Create -> first revision takes all traffic -----------------------+
+    template differs -> Apply at 0 % -> revision new? -> ready? -> Apply share or clear -+-> traffic as asked -> Converged
+    share differs ----> (only while the ready revision is not the rolled-out one) -------+
+    terminal reason, or the deadline -> Failed; what was stable keeps its traffic
+"""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+from .comparison import differences, template_differences, with_percent, without_percent
+from .errors import Refused, ServingError, Unavailable
+from .manifest import ENDPOINT_LABEL
+from .readiness import Failure, Observed, rolled_out
+from .versions import KNATIVE
+
+__all__ = (
+    "Apply",
+    "Converged",
+    "Create",
+    "Delete",
+    "Desired",
+    "Failed",
+    "Pending",
+    "Record",
+    "Step",
+    "Wait",
+    "converge",
+)
+
+# A failure that names no revision may be an earlier one's, still shown: it counts when it stays.
+_STALE_STATUS_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Desired:
+    """What is wanted of one endpoint.
+
+    :param manifest: the rendering, with canaryTrafficPercent where one is asked for; None to delete
+    :param deadline: seconds since the epoch by the database's clock; None waits for ever
+    """
+
+    endpoint_id: str
+    endpoint_name: str
+    manifest: dict[str, t.Any] | None
+    mode: str = KNATIVE
+    deadline: float | None = None
+
+
+@dataclass(frozen=True)
+class Pending:
+    """Written down before a template is: after a crash it tells the new revision from the one before.
+
+    :param template: the manifest without its percentage
+    :param revision_before: latestCreatedRevision before the write
+    :param at: seconds since the epoch
+    """
+
+    template: dict[str, t.Any]
+    revision_before: str | None
+    at: float
+
+
+@dataclass(frozen=True)
+class Record:
+    """What the store remembers of an endpoint's deployment."""
+
+    stable_version: str | None = None
+    stable_revision: str | None = None
+    stable_spec: dict[str, t.Any] | None = None
+    pending: Pending | None = None
+
+
+@dataclass(frozen=True)
+class Create:
+    """POST: nothing is there."""
+
+    manifest: dict[str, t.Any]
+    pending: Pending
+    why: str
+
+
+@dataclass(frozen=True)
+class Apply:
+    """Server-side apply at the resourceVersion that was seen. With a pending it changes the template."""
+
+    manifest: dict[str, t.Any]
+    pending: Pending | None
+    why: str
+
+
+@dataclass(frozen=True)
+class Delete:
+    why: str
+
+
+@dataclass(frozen=True)
+class Wait:
+    why: str
+
+
+@dataclass(frozen=True)
+class Converged:
+    """Proven by the traffic list. ``revision`` is the stable one: the revision to come back to."""
+
+    url: str | None
+    revision: str | None
+    spec: dict[str, t.Any] | None
+    promoted: bool
+    note: str | None = None
+
+
+@dataclass(frozen=True)
+class Failed:
+    """``serving``: something still answers, so this is a failed candidate and not an outage."""
+
+    error: ServingError
+    serving: bool
+
+
+Step = t.Union[Create, Apply, Delete, Wait, Converged, Failed]
+
+
+def converge(desired: Desired, record: Record, observed: Observed, now: float) -> Step:
+    """The next step for one endpoint.
+
+    :param now: seconds since the epoch, by the same clock as the deadline and the record
+    """
+    step = _next(desired, record, observed, now)
+    if isinstance(step, Wait) and desired.deadline is not None and now >= desired.deadline:
+        late = Unavailable(
+            f"did not get ready in time; last seen: {step.why}",
+            endpoint=desired.endpoint_name,
+            cure="look at the pods of the InferenceService, raise timeout, or deploy the earlier model version again",
+        )
+        return Failed(late, observed.serving)
+    return step
+
+
+def _next(desired: Desired, record: Record, observed: Observed, now: float) -> Step:
+    if observed.live is not None and observed.owner != desired.endpoint_id:
+        return Failed(_foreign(desired, observed), serving=False)
+    if desired.manifest is None:
+        return _removal(observed)
+    if observed.deleting:
+        return Wait("the earlier InferenceService is still being deleted")
+    if observed.live is None:
+        return _first(desired, desired.manifest, record, now)
+    if observed.mode is not None and observed.mode != desired.mode:
+        return Failed(_mode_change(desired, observed), observed.serving)
+    if desired.mode == KNATIVE:
+        return _knative(desired, desired.manifest, record, observed, now)
+    return _standard(desired.manifest, record, observed, now, desired)
+
+
+def _removal(observed: Observed) -> Step:
+    if observed.live is None:
+        return Converged(url=None, revision=None, spec=None, promoted=False)
+    if observed.deleting:
+        return Wait("being deleted")
+    return Delete("the endpoint is to be deleted")
+
+
+def _first(desired: Desired, manifest: dict[str, t.Any], record: Record, now: float) -> Step:
+    """The first revision takes all traffic. A service that went away comes back as it was before it is changed."""
+    percent = manifest["spec"]["predictor"].get("canaryTrafficPercent")
+    template = without_percent(manifest)
+    if percent is not None and percent < 100 and record.stable_spec is not None:
+        stable = without_percent(record.stable_spec)
+        return Create(stable, Pending(stable, None, now), "the InferenceService is gone: bring the stable model back first")
+    if percent == 0:
+        return Failed(_nothing_to_stage_beside(desired), serving=False)
+    return Create(template, Pending(template, None, now), "first deployment")
+
+
+def _knative(desired: Desired, manifest: dict[str, t.Any], record: Record, observed: Observed, now: float) -> Step:
+    live = t.cast(dict[str, t.Any], observed.live)
+    template = without_percent(manifest)
+    pending = record.pending
+    last_written = pending.template if pending else record.stable_spec
+    wanted = manifest["spec"]["predictor"].get("canaryTrafficPercent")
+    changed = template_differences(template, live, last_written)
+    if changed:
+        fresh = Pending(template, observed.latest_created, now)
+        if observed.latest_rolledout is None:
+            if wanted == 0:
+                return Failed(_nothing_to_stage_beside(desired), serving=False)
+            return Apply(template, fresh, f"nothing serves yet; changed: {', '.join(changed)}")
+        return Apply(with_percent(manifest, 0), fresh, f"stage at 0 %; changed: {', '.join(changed)}")
+
+    made_by_us = pending is not None and not template_differences(template, pending.template)
+    created, ready = observed.latest_created, observed.latest_ready
+    failure = _terminal(observed.failures, created, pending if made_by_us else None, now)
+    if created is None or (made_by_us and pending and created == pending.revision_before):
+        return Failed(_never_ready(desired, failure), observed.serving) if failure else Wait("KServe has not made the new revision yet")
+    if ready != created:
+        if failure:
+            return Failed(_never_ready(desired, failure), observed.serving)
+        return Wait(observed.not_ready_because or f"revision {created} is not ready yet")
+    return _split(manifest, wanted, created, observed)
+
+
+def _split(manifest: dict[str, t.Any], wanted: int | None, created: str, observed: Observed) -> Step:
+    """The newest revision is ready and ours; bring its share of the traffic to what is wanted."""
+    share = 100 if wanted is None else wanted
+    stable = observed.latest_rolledout
+    template = without_percent(manifest)
+    if stable is None or created == stable:
+        # All traffic belongs to it: a percentage here would make KServe fall back to the revision before.
+        if observed.percent not in (None, 100):
+            return Apply(template, None, "clear the left-over percentage; all traffic stays where it is")
+        note = None if share == 100 else f"the {share} % take effect with the next model version; nothing is to be split now"
+        return _arrived(observed, {created: 100}, created, template, promoted=True, note=note)
+    if share == 100:
+        if observed.percent is not None:
+            return Apply(template, None, f"{created} is ready: give it all traffic")
+        return _arrived(observed, {created: 100}, created, template, promoted=True)
+    if observed.percent != share:
+        return Apply(with_percent(manifest, share), None, f"{created} is ready: give it {share} %")
+    shares = {name: percent for name, percent in ((created, share), (stable, 100 - share)) if percent}
+    return _arrived(observed, shares, stable, None, promoted=False)
+
+
+def _arrived(
+    observed: Observed,
+    shares: dict[str, int],
+    revision: str,
+    spec: dict[str, t.Any] | None,
+    *,
+    promoted: bool,
+    note: str | None = None,
+) -> Step:
+    if observed.shares != shares:
+        return Wait(f"traffic is {_words(observed.shares)}, to be {_words(shares)}")
+    if promoted and observed.latest_rolledout != revision:
+        return Wait(f"KServe has not counted {revision} as rolled out yet")
+    if not observed.ready or not observed.url:
+        return Wait(observed.not_ready_because or "the address is not ready yet")
+    return Converged(observed.url, revision, spec, promoted, note)
+
+
+def _standard(
+    manifest: dict[str, t.Any], record: Record, observed: Observed, now: float, desired: Desired
+) -> Step:
+    live = t.cast(dict[str, t.Any], observed.live)
+    pending = record.pending
+    changed = differences(manifest, live, pending.template if pending else record.stable_spec)
+    if changed:
+        return Apply(manifest, Pending(manifest, None, now), f"changed: {', '.join(changed)}")
+    waiting = rolled_out(observed.deployment, manifest)
+    failure = _terminal(observed.failures, None, pending, now)
+    if failure and (waiting or not observed.ready):
+        return Failed(_never_ready(desired, failure), observed.serving)
+    if waiting:
+        return Wait(waiting)
+    if not observed.ready or not observed.url:
+        return Wait(observed.not_ready_because or "not ready yet")
+    return Converged(observed.url, None, manifest, promoted=True)
+
+
+def _terminal(failures: tuple[Failure, ...], created: str | None, pending: Pending | None, now: float) -> Failure | None:
+    """The first failure that is certainly about what we wrote."""
+    settled = pending is None or now - pending.at >= _STALE_STATUS_SECONDS
+    for failure in failures:
+        new = created is not None and (pending is None or created != pending.revision_before)
+        if (failure.revision == created and new) or (failure.revision in (None, created) and settled):
+            return failure
+    return None
+
+
+def _words(shares: dict[str, int]) -> str:
+    return ", ".join(f"{percent} % {name}" for name, percent in sorted(shares.items())) or "nothing"
+
+
+def _never_ready(desired: Desired, failure: Failure) -> ServingError:
+    cures = {
+        "ImagePullBackOff": "check runtime_config.runtimeVersion and the registry's credentials",
+        "InvalidImageName": "check runtime_config.runtimeVersion",
+        "NoGPU": "free a GPU, add a GPU node, or set runtime_config.gpu to false",
+        "NoSupportingRuntime": "check modelFormat and protocolVersion against the installed ServingRuntimes",
+    }
+    return Refused(
+        f"the new revision cannot get ready: {failure}",
+        endpoint=desired.endpoint_name,
+        cure=cures.get(failure.reason, "look at the pod's log, then register a model version that loads"),
+    )
+
+
+def _foreign(desired: Desired, observed: Observed) -> ServingError:
+    metadata = t.cast(dict[str, t.Any], observed.live)["metadata"]
+    owner = f"endpoint {observed.owner}" if observed.owner else "nobody: it has no label " + ENDPOINT_LABEL
+    return Refused(
+        f"the InferenceService {metadata.get('namespace')}/{metadata.get('name')} belongs to {owner}; it was not touched",
+        endpoint=desired.endpoint_name,
+        cure=f"delete it, or give it the label {ENDPOINT_LABEL}={desired.endpoint_id}",
+    )
+
+
+def _mode_change(desired: Desired, observed: Observed) -> ServingError:
+    return Refused(
+        f"the InferenceService runs in {observed.mode} mode, and KServe does not let it change to {desired.mode}",
+        endpoint=desired.endpoint_name,
+        field="runtime_config.deploymentMode",
+        value=desired.mode,
+        cure="delete the endpoint and create it again",
+    )
+
+
+def _nothing_to_stage_beside(desired: Desired) -> ServingError:
+    return Refused(
+        "nothing serves yet, so there is nothing to stage beside",
+        endpoint=desired.endpoint_name,
+        field="traffic.canaryTrafficPercent",
+        value=0,
+        cure="leave the percentage out for the first deployment",
+    )

@@ -1,0 +1,248 @@
+# Copyright (c) 2026, mlops.serving contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What an InferenceService, its pods and its Deployment say about themselves, read out of their raw documents."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+from .manifest import ENDPOINT_LABEL, MODE_ANNOTATION
+from .quantity import amount
+from .versions import STANDARD, normal_mode
+
+__all__ = ("Failure", "Observed", "TrafficTarget", "observe", "rolled_out")
+
+_REVISION_LABEL = "serving.knative.dev/revision"
+_SOURCE_ANNOTATION = "internal.serving.kserve.io/storage-initializer-sourceuri"
+_CONTAINER = "kserve-container"
+# A container in one of these states does not get out of it by waiting.
+_TERMINAL_WAITING = (
+    "CrashLoopBackOff",
+    "CreateContainerConfigError",
+    "CreateContainerError",
+    "ErrImageNeverPull",
+    "ImagePullBackOff",
+    "InvalidImageName",
+    "RunContainerError",
+)
+_TERMINAL_TRANSITIONS = ("InvalidSpec", "BlockedByFailedLoad")
+
+
+@dataclass(frozen=True)
+class TrafficTarget:
+    revision: str
+    percent: int
+    tag: str | None = None
+    latest: bool = False
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why something will not become ready by waiting. Without a revision it may be about an earlier one."""
+
+    reason: str
+    message: str
+    revision: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.message}" if self.message else self.reason
+
+
+@dataclass(frozen=True)
+class Observed:
+    """One look at an InferenceService. ``live`` is None where there is none."""
+
+    live: dict[str, t.Any] | None = None
+    uid: str | None = None
+    resource_version: str | None = None
+    generation: int = 0
+    owner: str | None = None
+    deleting: bool = False
+    mode: str | None = None
+    url: str | None = None
+    ready: bool | None = None
+    not_ready_because: str = ""
+    latest_created: str | None = None
+    latest_ready: str | None = None
+    latest_rolledout: str | None = None
+    previous_rolledout: str | None = None
+    traffic: tuple[TrafficTarget, ...] = ()
+    failures: tuple[Failure, ...] = ()
+    deployment: dict[str, t.Any] | None = None
+
+    @property
+    def percent(self) -> int | None:
+        """canaryTrafficPercent as it stands in the live object."""
+        value = ((self.live or {}).get("spec", {}).get("predictor") or {}).get("canaryTrafficPercent")
+        return None if value is None else int(value)
+
+    @property
+    def shares(self) -> dict[str, int]:
+        """Percent of the traffic by revision; revisions without traffic are left out."""
+        shares: dict[str, int] = {}
+        for target in self.traffic:
+            if target.percent:
+                shares[target.revision] = shares.get(target.revision, 0) + target.percent
+        return shares
+
+    @property
+    def serving(self) -> bool:
+        """Does anything answer requests, whether or not it is what is wanted?"""
+        if self.mode == STANDARD:
+            return bool((self.deployment or {}).get("status", {}).get("availableReplicas"))
+        return self.latest_rolledout is not None and bool(self.shares)
+
+
+def observe(
+    service: dict[str, t.Any] | None,
+    *,
+    pods: t.Iterable[dict[str, t.Any]] = (),
+    deployment: dict[str, t.Any] | None = None,
+) -> Observed:
+    """Reads raw Kubernetes documents (KServe: inference_service_status.go; Knative: the ksvc's status, verbatim).
+
+    :param pods: of this InferenceService; only those of the newest revision or template are looked at
+    :param deployment: ``<name>-predictor``, in Standard mode
+    """
+    if service is None:
+        return Observed()
+    metadata, status = service.get("metadata", {}), service.get("status") or {}
+    predictor = (status.get("components") or {}).get("predictor") or {}
+    created = predictor.get("latestCreatedRevision")
+    mode = normal_mode(status.get("deploymentMode") or (metadata.get("annotations") or {}).get(MODE_ANNOTATION) or "")
+    conditions = {c.get("type"): c for c in status.get("conditions") or ()}
+    ready = conditions.get("Ready") or {}
+    return Observed(
+        live=service,
+        uid=metadata.get("uid"),
+        resource_version=metadata.get("resourceVersion"),
+        generation=int(metadata.get("generation") or 0),
+        owner=(metadata.get("labels") or {}).get(ENDPOINT_LABEL),
+        deleting=bool(metadata.get("deletionTimestamp")),
+        mode=mode,
+        url=status.get("url"),
+        ready={"True": True, "False": False}.get(str(ready.get("status"))),
+        not_ready_because=_why_not_ready(conditions),
+        latest_created=created,
+        latest_ready=predictor.get("latestReadyRevision"),
+        latest_rolledout=predictor.get("latestRolledoutRevision"),
+        previous_rolledout=predictor.get("previousRolledoutRevision"),
+        traffic=tuple(_target(item) for item in predictor.get("traffic") or ()),
+        failures=tuple(_failures(status, conditions, created, _newest(list(pods), created))),
+        deployment=deployment,
+    )
+
+
+def rolled_out(deployment: dict[str, t.Any] | None, manifest: dict[str, t.Any]) -> str | None:
+    """Standard mode has no revisions: the Deployment's own content is the proof that it serves what was asked.
+
+    :returns: None where it does, else what it still waits for
+    """
+    if deployment is None:
+        return "KServe has not made the Deployment yet"
+    spec, status = deployment.get("spec", {}), deployment.get("status") or {}
+    stale = _unlike(spec.get("template", {}), manifest["spec"]["predictor"]["model"])
+    if stale:
+        return f"KServe has not put the new {stale} into the Deployment yet"
+    if int(status.get("observedGeneration") or 0) < int(deployment.get("metadata", {}).get("generation") or 0):
+        return "the Deployment's change has not been seen by its controller yet"
+    wanted, total = int(spec.get("replicas") or 0), int(status.get("replicas") or 0)
+    updated, available = int(status.get("updatedReplicas") or 0), int(status.get("availableReplicas") or 0)
+    if updated < wanted or available < updated or total > updated:
+        return f"{updated} of {wanted} replicas are new, {available} available, {total - updated} old ones left"
+    return None
+
+
+def _target(item: dict[str, t.Any]) -> TrafficTarget:
+    return TrafficTarget(
+        revision=item.get("revisionName", ""),
+        percent=int(item.get("percent") or 0),
+        tag=item.get("tag"),
+        latest=bool(item.get("latestRevision")),
+    )
+
+
+def _why_not_ready(conditions: dict[t.Any, dict[str, t.Any]]) -> str:
+    for kind, condition in conditions.items():
+        if condition.get("status") != "True" and kind not in ("Ready", "Stopped"):
+            words = condition.get("message") or condition.get("reason")
+            if words:
+                return f"{kind}: {words}"
+    return ""
+
+
+def _newest(pods: list[dict[str, t.Any]], created: str | None) -> list[dict[str, t.Any]]:
+    """Pods of the newest revision; in Standard mode, of the newest template."""
+    if created is not None:
+        return [pod for pod in pods if _labels(pod).get(_REVISION_LABEL) == created]
+    if not pods:
+        return []
+    newest = max(pods, key=lambda pod: str(pod.get("metadata", {}).get("creationTimestamp", "")))
+    template = _labels(newest).get("pod-template-hash")
+    return [pod for pod in pods if _labels(pod).get("pod-template-hash") == template]
+
+
+def _failures(
+    status: dict[str, t.Any],
+    conditions: dict[t.Any, dict[str, t.Any]],
+    created: str | None,
+    pods: list[dict[str, t.Any]],
+) -> t.Iterator[Failure]:
+    for pod in pods:
+        yield from _pod_failures(pod, created)
+    configuration = conditions.get("PredictorConfigurationReady") or {}
+    message = str(configuration.get("message") or "")
+    # The condition names the revision that it is about; without the name it may be an earlier one's.
+    if configuration.get("status") == "False" and created and created in message:
+        yield Failure(str(configuration.get("reason") or "RevisionFailed"), message, created)
+    model = status.get("modelStatus") or {}
+    if model.get("transitionStatus") in _TERMINAL_TRANSITIONS:
+        info = model.get("lastFailureInfo") or {}
+        reason = str(info.get("reason") or model["transitionStatus"])
+        yield Failure(reason, str(info.get("message") or ""), info.get("modelRevisionName") or None)
+
+
+def _pod_failures(pod: dict[str, t.Any], revision: str | None) -> t.Iterator[Failure]:
+    status = pod.get("status") or {}
+    for condition in status.get("conditions") or ():
+        message = str(condition.get("message") or "")
+        if condition.get("reason") == "Unschedulable" and "nvidia.com/gpu" in message:
+            yield Failure("NoGPU", message, revision)
+    for container in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
+        waiting = (container.get("state") or {}).get("waiting") or {}
+        if waiting.get("reason") in _TERMINAL_WAITING:
+            last = (container.get("lastState") or {}).get("terminated") or {}
+            words = str(last.get("message") or waiting.get("message") or "").strip()
+            if last.get("exitCode") is not None:
+                words = f"exit code {last['exitCode']}: {words}"
+            yield Failure(waiting["reason"], f"container {container.get('name')}: {words}", revision)
+
+
+def _unlike(template: dict[str, t.Any], model: dict[str, t.Any]) -> str | None:
+    """The first thing in which a pod template differs from the model that it should run."""
+    source = (template.get("metadata", {}).get("annotations") or {}).get(_SOURCE_ANNOTATION)
+    if source is not None and source.rstrip("/") != str(model.get("storageUri", "")).rstrip("/"):
+        return "storageUri"
+    containers = template.get("spec", {}).get("containers") or ()
+    container = next((c for c in containers if c.get("name") == _CONTAINER), None)
+    if container is None:
+        return "container"
+    tag = model.get("runtimeVersion")
+    if tag and "@sha256:" not in container.get("image", "") and not container.get("image", "").endswith(f":{tag}"):
+        return "runtimeVersion"
+    for side, amounts in (model.get("resources") or {}).items():
+        for name, value in amounts.items():
+            if amount((container.get("resources") or {}).get(side, {}).get(name)) != amount(value):
+                return f"resources.{side}.{name}"
+    has = {item.get("name"): item for item in container.get("env") or ()}
+    for item in model.get("env") or ():
+        if (has.get(item["name"]) or {}).get("value") != item.get("value"):
+            return f"env {item['name']}"
+    return None
+
+
+def _labels(document: dict[str, t.Any]) -> dict[str, str]:
+    return document.get("metadata", {}).get("labels") or {}

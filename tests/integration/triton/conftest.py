@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,11 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(scope="session")
-def repository() -> Path:
-    return ROOT / "examples" / "triton" / "model-repository"
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the example: Triton writes compiled Python beside the models that it serves."""
+    return shutil.copytree(
+        ROOT / "examples" / "triton" / "model-repository", tmp_path_factory.mktemp("example") / "models"
+    )
 
 
 @pytest.fixture(scope="session")

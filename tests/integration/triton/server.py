@@ -6,6 +6,7 @@ Python backend are for CPython 3.8 to 3.12 and need the shared libpython of that
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -90,7 +91,12 @@ class Server:
         with log.open("wb") as output:
             self.process = subprocess.Popen(
                 [*command, "--allow-gpu-metrics=false", *arguments],
-                env={**os.environ, "PATH": path, "LD_LIBRARY_PATH": environment.libraries, "PYTHONDONTWRITEBYTECODE": "1"},
+                env={
+                    **os.environ,
+                    "PATH": path,
+                    "LD_LIBRARY_PATH": environment.libraries,
+                    "PYTHONDONTWRITEBYTECODE": "1",
+                },
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -122,15 +128,11 @@ class Server:
 
     def stop(self) -> None:
         self.process.terminate()
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(timeout=15)
-        except subprocess.TimeoutExpired:
-            pass
         # The stubs of a server that had to be killed live on; they are in its session.
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self.process.wait()
 
     def tail(self) -> str:

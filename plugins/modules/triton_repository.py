@@ -1,0 +1,345 @@
+#!/usr/bin/python
+
+# Copyright (c) 2026, mlops.serving contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: triton_repository
+short_description: Check a Triton model repository and publish it to S3
+version_added: 0.1.0
+description:
+  - Checks the model folders of a Triton model repository and publishes them to S3 or MinIO under a prefix that names
+    their content, C(<prefix>/<repository>/<digest>/<model>/...). What lies there never changes, so a deployed model
+    version stays what it was, and going back to it works.
+  - The record C(<prefix>/<repository>/<digest>.json) with the SHA-256 of every file is written when everything else is
+    there. A publication without its record is not complete, and is sent again by the next run.
+  - Publishing the same content again sends nothing. Objects that were changed, removed or added below the prefix since
+    then are put right.
+author:
+  - mlops.serving contributors
+options:
+  state:
+    description:
+      - V(present) publishes.
+      - V(absent) removes the publication of O(digest), or of the content of O(src), and that of O(alias).
+      - Whether an endpoint still uses a publication is not looked at. A running server goes on, but cannot start again.
+    type: str
+    choices: [present, absent]
+    default: present
+  src:
+    description:
+      - The model repository on this host, which is the folder around the model folders.
+      - Required with O(state=present).
+    type: path
+  models:
+    description: The model folders to publish. All folders of O(src) where this is not given.
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description: Name of the model, which is how its clients call it.
+        type: str
+        required: true
+      path:
+        description:
+          - Its folder below O(src). The same as O(models[].name) where this is not given.
+          - Another folder is for a second release, whose clients must not notice it in the model's name.
+        type: str
+  exclude:
+    description: Shell patterns of names of files and folders that are not published, at any depth.
+    type: list
+    elements: str
+    default: [__pycache__, '*.pyc', .git, .gitignore, .ipynb_checkpoints, .DS_Store]
+  repository:
+    description: Name of the repository in the bucket.
+    type: str
+    required: true
+  bucket:
+    description: The bucket.
+    type: str
+    required: true
+  create_bucket:
+    description: Whether to make the bucket where there is none.
+    type: bool
+    default: false
+  prefix:
+    description: Folder of the bucket for all repositories.
+    type: str
+    default: models
+  alias:
+    description:
+      - Folder of the bucket that gets the same files, and in which a later publication overwrites them. It is for
+        development, where an address is written down somewhere and the content is not final.
+      - While it is overwritten, a starting server may read a mixture. Deploy RV(storage_uri) wherever that matters.
+    type: str
+  digest:
+    description: With O(state=absent), the RV(digest) of the publication to remove.
+    type: str
+extends_documentation_fragment:
+  - mlops.serving._attributes
+  - mlops.serving._attributes.writes
+  - mlops.serving._attributes.group_artifacts
+  - mlops.serving._store
+  - mlops.serving._cluster
+  - mlops.serving._artifacts
+requirements:
+  - boto3 >= 1.35
+  - protobuf and tritonclient (optional, C(pip install --no-deps tritonclient) is enough) to check C(config.pbtxt)
+    against Triton's own schema; RV(schema_checked) says whether that was done
+seealso:
+  - module: mlops.serving.model_version
+"""
+
+EXAMPLES = r"""
+- name: Publish one model of the example repository
+  mlops.serving.triton_repository:
+    src: examples/triton/model-repository
+    models:
+      - name: add_sub
+    repository: add_sub
+    bucket: mlops-artifacts
+    endpoint_url: http://127.0.0.1:9000
+    access_key: "{{ lookup('ansible.builtin.env', 'MINIO_ROOT_USER') }}"
+    secret_key: "{{ lookup('ansible.builtin.env', 'MINIO_ROOT_PASSWORD') }}"
+    region: us-east-1
+  register: published
+
+- name: Publish its second release under the same model name, and under a fixed address for development
+  mlops.serving.triton_repository:
+    src: examples/triton/model-repository
+    models:
+      - name: add_sub
+        path: add_sub_v2
+    repository: add_sub
+    bucket: mlops-artifacts
+    alias: triton/add_sub
+
+- name: Remove the first publication
+  mlops.serving.triton_repository:
+    state: absent
+    repository: add_sub
+    bucket: mlops-artifacts
+    digest: "{{ published.digest }}"
+"""
+
+RETURN = r"""
+storage_uri:
+  description:
+    - Address of the publication, for C(artifact_uri) of a model version or C(storageUri) of an InferenceService.
+  returned: always
+  type: str
+  sample: s3://mlops-artifacts/models/add_sub/5f0c…/
+alias_uri:
+  description: Address of the copy below O(alias).
+  returned: when O(alias) is given
+  type: str
+  sample: s3://mlops-artifacts/triton/add_sub/
+digest:
+  description:
+    - SHA-256 of what C(sha256sum) prints for the files in the order of their paths.
+  returned: always
+  type: str
+files:
+  description: The files of the repository.
+  returned: with O(state=present)
+  type: list
+  elements: dict
+  contains:
+    path:
+      description: Path below RV(storage_uri).
+      type: str
+    size:
+      description: Bytes.
+      type: int
+    sha256:
+      description: Digest of its content.
+      type: str
+uploaded:
+  description: Keys of the objects that were sent, or would be sent in check mode.
+  returned: always
+  type: list
+  elements: str
+removed:
+  description: Keys of the objects that were removed, or would be removed in check mode.
+  returned: always
+  type: list
+  elements: str
+bucket_created:
+  description: Whether the bucket was made, or would be made in check mode.
+  returned: always
+  type: bool
+schema_checked:
+  description: Whether C(config.pbtxt) was parsed with Triton's own schema.
+  returned: with O(state=present)
+  type: bool
+findings:
+  description: What is wrong, or may surprise, about the repository. Nothing is sent while one of them is fatal.
+  returned: with O(state=present)
+  type: list
+  elements: dict
+  contains:
+    path:
+      description: File or folder below O(src).
+      type: str
+    line:
+      description: Line in that file.
+      type: int
+    problem:
+      description: What is wrong.
+      type: str
+    cure:
+      description: What to do.
+      type: str
+    fatal:
+      description: Whether it stops the publication.
+      type: bool
+"""
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._adapters.artifacts import Artifacts
+from ..module_utils._adapters.model_folder import LocalFile, config_schema, hash_files, model_names, read_model
+from ..module_utils._ansible.argspec import serving_spec
+from ..module_utils._ansible.connections import artifacts_parameters
+from ..module_utils._ansible.module import Result, diff, run
+from ..module_utils._domain.errors import InvalidIntent, NotFound
+from ..module_utils._domain.repository import (
+    Location,
+    Published,
+    alias_location,
+    check,
+    digest_of,
+    location,
+    neighbours,
+    plan,
+)
+
+EXCLUDE = ["__pycache__", "*.pyc", ".git", ".gitignore", ".ipynb_checkpoints", ".DS_Store"]
+OPTIONS: dict[str, dict[str, t.Any]] = {
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "src": {"type": "path"},
+    "models": {
+        "type": "list",
+        "elements": "dict",
+        "options": {"name": {"type": "str", "required": True}, "path": {"type": "str"}},
+    },
+    "exclude": {"type": "list", "elements": "str", "default": EXCLUDE},
+    "repository": {"type": "str", "required": True},
+    "bucket": {"type": "str", "required": True},
+    "create_bucket": {"type": "bool", "default": False},
+    "prefix": {"type": "str", "default": "models"},
+    "alias": {"type": "str"},
+    "digest": {"type": "str"},
+}
+
+
+def publish(module: AnsibleModule, result: Result) -> None:
+    params = module.params
+    if params["digest"] is not None:
+        raise InvalidIntent("follows from the content", field="digest", cure="leave it out, or set state to absent")
+    files = _read_repository(module, result)
+    digest = digest_of(each.file for each in files)
+    places = _places(params, digest, result)
+    store = Artifacts(params["bucket"], artifacts_parameters(module))
+    result["bucket_created"] = not store.exists()
+    if result["bucket_created"]:
+        if not params["create_bucket"]:
+            cure = "create it, or set create_bucket"
+            raise NotFound(f"there is no such bucket at {store.host}", field="bucket", value=store.bucket, cure=cure)
+        result["changed"] = True
+        if not module.check_mode:
+            store.create()
+    imagined = result["bucket_created"] and module.check_mode
+    for place in places:
+        published = Published() if imagined else store.look(place)
+        steps = plan([each.file for each in files], published)
+        if steps.changed:
+            result["changed"] = True
+            after = [f"{each.file.path} {each.file.sha256}" for each in files]
+            result["diff"].append(diff(_lines(published.contents()), _lines(after), header=place.uri))
+            if not module.check_mode:
+                store.publish(place, params["repository"], digest, files, steps)
+        result["uploaded"] += [place.prefix + file.path for file in steps.upload]
+        result["removed"] += [place.prefix + path for path in steps.remove]
+    if params["alias"] and not imagined:
+        _warn_of_neighbours(module, places[1], store)
+
+
+def withdraw(module: AnsibleModule, result: Result) -> None:
+    params = module.params
+    if bool(params["digest"]) == bool(params["src"]):
+        cure = "give either digest or src"
+        raise InvalidIntent("what to remove is not clear", field="state", value="absent", cure=cure)
+    digest = params["digest"] or digest_of(each.file for each in _read_repository(module, {}))
+    places = _places(params, digest, result)
+    store = Artifacts(params["bucket"], artifacts_parameters(module))
+    if not store.exists():
+        return
+    for place in places:
+        removed = store.withdraw(place, dry_run=module.check_mode)
+        if removed:
+            result["changed"] = True
+            result["removed"] += removed
+            result["diff"].append(diff(_lines(removed), "", header=place.uri))
+
+
+def _read_repository(module: AnsibleModule, result: Result) -> list[LocalFile]:
+    """The files to publish; nothing is left to hope once this returns, or it raises with all that is wrong."""
+    root, exclude = module.params["src"], module.params["exclude"]
+    schema = config_schema()
+    names = model_names(root, exclude)
+    wanted = module.params["models"] or [{"name": name, "path": None} for name in names]
+    if len({each["name"] for each in wanted}) < len(wanted):
+        raise InvalidIntent("names a model twice", field="models", cure="give every model a name of its own")
+    models = [read_model(root, each["name"], each["path"] or each["name"], exclude, schema) for each in wanted]
+    findings = [finding for model in models for finding in check(model)]
+    result["schema_checked"] = schema is not None
+    result["findings"] = [finding.as_dict() for finding in findings]
+    fatal = [str(finding) for finding in findings if finding.fatal]
+    if fatal:
+        what = f"cannot be served, and nothing was sent: {'; '.join(fatal)}"
+        raise InvalidIntent(what, field="src", value=root)
+    for finding in findings:
+        module.warn(str(finding))
+    files = [file for model in models for file in hash_files(root, model)]
+    result["files"] = [{"path": each.file.path, "size": each.file.size, "sha256": each.file.sha256} for each in files]
+    return files
+
+
+def _places(params: dict[str, t.Any], digest: str, result: Result) -> list[Location]:
+    places = [location(params["bucket"], params["prefix"], params["repository"], digest)]
+    result.update(digest=digest, storage_uri=places[0].uri, uploaded=[], removed=[], bucket_created=False, diff=[])
+    if params["alias"]:
+        places.append(alias_location(params["bucket"], params["prefix"], params["alias"]))
+        result["alias_uri"] = places[1].uri
+    return places
+
+
+def _warn_of_neighbours(module: AnsibleModule, place: Location, store: Artifacts) -> None:
+    for other in neighbours(place, store.siblings(place.prefix)):
+        shorter = min(other, place.prefix.rstrip("/"), key=len)
+        module.warn(
+            f"KServe copies what begins with the text of a storageUri: s3://{store.bucket}/{shorter} without a slash "
+            f"at its end stands for {other}/ and {place.prefix} together. Write the slash."
+        )
+
+
+def _lines(lines: list[str]) -> str:
+    return "".join(f"{line}\n" for line in sorted(lines))
+
+
+def work(module: AnsibleModule, result: Result) -> None:
+    (publish if module.params["state"] == "present" else withdraw)(module, result)
+
+
+def main() -> None:
+    run(serving_spec(OPTIONS, required_if=[("state", "present", ["src"])]), work)
+
+
+if __name__ == "__main__":
+    main()

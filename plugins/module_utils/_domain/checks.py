@@ -37,9 +37,7 @@ def whole(field: str, value: t.Any, *, low: int = 0, high: int | None = None) ->
     number: int | None = None
     if isinstance(value, int) and not isinstance(value, bool):
         number = value
-    elif isinstance(value, float) and value.is_integer():
-        number = int(value)
-    elif isinstance(value, str) and re.fullmatch(r"\s*-?\d+\s*", value):
+    elif (isinstance(value, float) and value.is_integer()) or (isinstance(value, str) and re.fullmatch(r"\s*-?\d+\s*", value)):
         number = int(value)
     span = f"from {low} to {high}" if high is not None else f"of at least {low}"
     if number is None:

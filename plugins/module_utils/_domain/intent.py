@@ -277,7 +277,7 @@ def _batcher_warning(config: dict[str, t.Any], triton: bool) -> list[str]:
 
 def _check_together(intent: Intent) -> None:
     low, high = intent.min_replicas, intent.max_replicas
-    if low is not None and high not in (None, 0) and low > t.cast(int, high):
+    if low is not None and high and low > high:
         raise InvalidIntent(
             f"is more than maxReplicas {high}", field="autoscaling.minReplicas", value=low, cure="raise maxReplicas or lower minReplicas"
         )

@@ -11,7 +11,7 @@ import typing as t
 
 from .errors import InvalidIntent
 
-__all__ = ("AUTOSCALING", "RUNTIME_CONFIG", "TRAFFIC", "SECTIONS", "Section", "canonical_keys")
+__all__ = ("AUTOSCALING", "RUNTIME_CONFIG", "SECTIONS", "TRAFFIC", "Section", "canonical_keys")
 
 Section = t.Mapping[str, tuple[str, ...]]
 

@@ -21,8 +21,8 @@ __all__ = (
     "MODE_ANNOTATION",
     "PROJECT_LABEL",
     "RENDERER_VERSION",
-    "Rendered",
     "TENANT_LABEL",
+    "Rendered",
     "Target",
     "render",
 )

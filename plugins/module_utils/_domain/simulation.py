@@ -136,7 +136,7 @@ def _propagate(component: dict[str, t.Any], created: str | None, ready: str | No
     total: dict[str, int] = {}
     for target in traffic:
         total[target["revisionName"]] = total.get(target["revisionName"], 0) + target["percent"]
-    for target in traffic:
+    for target in traffic if ready is not None else ():
         if not target["latestRevision"] or target["revisionName"] != ready:
             continue
         stable = component.get("latestRolledoutRevision")

@@ -1,0 +1,166 @@
+# Copyright (c) 2026, mlops.serving contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""KServe without a cluster: InferenceServices kept in the store, following KServe's rules (``_domain/simulation.py``).
+
+Looking at a service lets its controllers pass once, so time stands still while nobody looks.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import typing as t
+import uuid
+
+from .._domain.errors import LeaseLost, StaleWrite
+from .._domain.readiness import Observed
+from .._domain.simulation import State, admit, look, tick
+from .postgres import Postgres
+
+__all__ = ("Simulator",)
+
+_SELECT = "select object, state, uid, resource_version, generation from serving.simulated_service where namespace = %s and name = %s"
+_FENCED = "exists (select from serving.deployment d where d.namespace = %s and d.name = %s and d.epoch = %s)"
+
+
+class Simulator:
+    """The cluster adapter's interface, on Postgres."""
+
+    host = "simulate"
+    poll_seconds = 0.02
+
+    def __init__(self, postgres: Postgres) -> None:
+        self._postgres = postgres
+
+    def get(self, namespace: str, name: str) -> dict[str, t.Any] | None:
+        row = self._postgres.row(_SELECT, (namespace, name))
+        return None if row is None else _object(row)
+
+    def list(self, namespace: str | None = None, label_selector: str | None = None) -> list[dict[str, t.Any]]:
+        rows = self._postgres.query(
+            "select object, uid, resource_version, generation from serving.simulated_service"
+            " where %(namespace)s::text is null or namespace = %(namespace)s order by namespace, name",
+            {"namespace": namespace},
+        )
+        wanted = dict(part.split("=", 1) for part in label_selector.split(",")) if label_selector else {}
+        found = [_object(row) for row in rows]
+        return [item for item in found if wanted.items() <= (item["metadata"].get("labels") or {}).items()]
+
+    def observe(self, namespace: str, name: str) -> Observed:
+        row = self._postgres.row(_SELECT, (namespace, name))
+        if row is None:
+            return look(None)
+        before: State = {"object": row["object"], **row["state"]}
+        after = tick(before, self._load_error)
+        if after != before:
+            written = self._postgres.row(
+                "update serving.simulated_service set object = %s, state = %s, resource_version = resource_version + 1"
+                " where namespace = %s and name = %s and resource_version = %s returning resource_version",
+                (*_columns(after), namespace, name, row["resource_version"]),
+            )
+            if written is None:
+                raise StaleWrite(f"the simulated InferenceService {namespace}/{name} changed while it was looked at")
+            row["resource_version"] = written["resource_version"]
+        return look({**after, "object": _object({**row, "object": after["object"]})})
+
+    def create(self, manifest: dict[str, t.Any], *, fence: int | None = None) -> dict[str, t.Any]:
+        namespace, name = _key(manifest)
+        admit(None, manifest)
+        self._check_fence(namespace, name, fence)
+        made = self._postgres.execute(
+            "insert into serving.simulated_service (namespace, name, uid, generation, resource_version, object, state)"
+            " values (%s, %s, %s, 1, 1, %s, '{}') on conflict do nothing",
+            (namespace, name, str(uuid.uuid4()), json.dumps(manifest)),
+        )
+        if not made:
+            raise StaleWrite(f"the simulated InferenceService {namespace}/{name} exists already")
+        return manifest
+
+    def apply(
+        self,
+        manifest: dict[str, t.Any],
+        *,
+        resource_version: str | None = None,
+        fence: int | None = None,
+        dry_run: bool = False,
+    ) -> dict[str, t.Any]:
+        namespace, name = _key(manifest)
+        row = self._postgres.row(_SELECT, (namespace, name))
+        admit(None if row is None else row["object"], manifest)
+        if row is None:
+            return manifest if dry_run else self.create(manifest, fence=fence)
+        # One field manager renders all of the object, so what it no longer renders is gone.
+        applied = {**manifest, "status": row["object"].get("status", {})}
+        if dry_run:
+            return _object({**row, "object": applied})
+        self._check_fence(namespace, name, fence)
+        changed = applied["spec"] != row["object"].get("spec")
+        written = self._postgres.execute(
+            "update serving.simulated_service set object = %s, resource_version = resource_version + 1,"
+            " generation = generation + %s where namespace = %s and name = %s and resource_version = %s",
+            (json.dumps(applied), int(changed), namespace, name, int(resource_version or row["resource_version"])),
+        )
+        if not written:
+            raise StaleWrite(f"the simulated InferenceService {namespace}/{name} changed since it was looked at")
+        return applied
+
+    def delete(
+        self,
+        namespace: str,
+        name: str,
+        *,
+        uid: str | None = None,
+        resource_version: str | None = None,
+        fence: int | None = None,
+    ) -> None:
+        self._check_fence(namespace, name, fence)
+        self._postgres.execute(
+            "delete from serving.simulated_service where namespace = %s and name = %s and (%s::text is null or uid = %s)",
+            (namespace, name, uid, uid),
+        )
+
+    def take(self, namespace: str, name: str, epoch: int) -> None:
+        """Nothing to do: the fence here is the store's own epoch."""
+
+    def watch(self, namespace: str | None, on_change: t.Callable[[str, str], None], stop: threading.Event) -> None:
+        """Nothing changes but by looking; ``poll_seconds`` is the pace."""
+
+    def info(self) -> dict[str, t.Any]:
+        return {"host": self.host, "simulated": True, "default_mode": "Knative"}
+
+    def close(self) -> None:
+        """The connection belongs to the store."""
+
+    def _check_fence(self, namespace: str, name: str, fence: int | None) -> None:
+        if fence is not None and not self._postgres.query(f"select where {_FENCED}", (namespace, name, fence)):
+            raise LeaseLost(f"another worker has {namespace}/{name} now")
+
+    def _load_error(self, model: dict[str, t.Any]) -> str | None:
+        """A model version can be told to fail: ``metrics.simulate.load_error``."""
+        uri = str(model.get("storageUri", "")).rstrip("/")
+        row = self._postgres.row(
+            "select metrics #>> '{simulate,load_error}' as error from model_versions"
+            " where artifact_uri in (%s, %s) and metrics #>> '{simulate,load_error}' is not null limit 1",
+            (uri, f"{uri}/"),
+        )
+        return None if row is None else str(row["error"])
+
+
+def _key(manifest: dict[str, t.Any]) -> tuple[str, str]:
+    return manifest["metadata"]["namespace"], manifest["metadata"]["name"]
+
+
+def _columns(state: State) -> tuple[str, str]:
+    return json.dumps(state["object"]), json.dumps({key: value for key, value in state.items() if key != "object"})
+
+
+def _object(row: dict[str, t.Any]) -> dict[str, t.Any]:
+    document: dict[str, t.Any] = dict(row["object"])
+    document["metadata"] = {
+        **document["metadata"],
+        "uid": row["uid"],
+        "resourceVersion": str(row["resource_version"]),
+        "generation": row["generation"],
+    }
+    return document

@@ -1,0 +1,189 @@
+# Copyright (c) 2026, mlops.serving contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Many endpoints at once: claims what is due, and carries each one to its end.
+
+No thread waits for a model to load. An endpoint that has to wait is put aside, and comes back when the watch reports a
+change of its InferenceService, or after a pause where nothing is heard. So a few workers carry thousands of endpoints, and
+the number of writes at a time is the number of workers.
+"""
+
+from __future__ import annotations
+
+import heapq
+import threading
+import time
+import typing as t
+from concurrent.futures import ThreadPoolExecutor
+
+from .._domain.errors import ServingError
+from .deployment import Deployment, Result, Settings
+from .ports import Cluster
+
+__all__ = ("Reconciler",)
+
+OnResult = t.Callable[[Result], None]
+
+
+class Reconciler:
+    """One run over what is due.
+
+    :param open_store: gives a new connection to the store; each worker has its own
+    :param claim: (store, number) -> claims; an empty list ends the run when nothing is in flight
+    :param in_flight: endpoints carried at a time
+    """
+
+    def __init__(
+        self,
+        open_store: t.Callable[[], t.Any],
+        cluster: Cluster,
+        claim: t.Callable[[t.Any, int], list[t.Any]],
+        settings: Settings,
+        *,
+        workers: int = 8,
+        in_flight: int = 500,
+        on_result: OnResult = lambda result: None,
+    ) -> None:
+        self._open_store = open_store
+        self._cluster = cluster
+        self._claim = claim
+        self._settings = settings
+        self._workers = workers
+        self._in_flight = in_flight
+        self._on_result = on_result
+        self._lock = threading.Condition()
+        self._ready: list[Deployment] = []
+        self._later: list[tuple[float, int, Deployment]] = []
+        self._sequence = 0
+        self._heard: set[tuple[str, str]] = set()
+        self._busy: set[tuple[str, str]] = set()
+        self._waiting: dict[tuple[str, str], Deployment] = {}
+        self._exhausted = False
+        self._error: BaseException | None = None
+        self._watched: set[str] = set()
+        self._stop = threading.Event()
+        self._stores: list[t.Any] = []
+
+    def run(self) -> None:
+        """Returns when everything that was due has come to its end; the first unexpected error is raised again."""
+        try:
+            with ThreadPoolExecutor(max_workers=self._workers) as pool:
+                for future in [pool.submit(self._work) for _ in range(self._workers)]:
+                    future.result()
+        finally:
+            self._stop.set()
+            for store in self._stores:
+                store.close()
+        if self._error is not None:
+            raise self._error
+
+    def _work(self) -> None:
+        try:
+            store = self._open_store()
+            with self._lock:
+                self._stores.append(store)
+            while True:
+                deployment = self._next(store)
+                if deployment is None:
+                    return
+                pause = deployment.advance(store, self._cluster)
+                while pause == 0.0:
+                    pause = deployment.advance(store, self._cluster)
+                self._put_back(deployment, pause)
+        except BaseException as error:  # a worker's end must not leave the others waiting
+            with self._lock:
+                self._error = self._error or error
+                self._lock.notify_all()
+
+    def _next(self, store: t.Any) -> Deployment | None:
+        """The next endpoint that can move; claims more where there is room; None when all is done."""
+        with self._lock:
+            while True:
+                if self._error is not None:
+                    return None
+                self._wake()
+                if self._ready:
+                    deployment = self._ready.pop()
+                    self._busy.add(deployment.key)
+                    return deployment
+                carried = len(self._waiting) + len(self._busy)
+                if not self._exhausted and carried < self._in_flight:
+                    self._fill(store, self._in_flight - carried)
+                    continue
+                if self._exhausted and not carried:
+                    self._lock.notify_all()
+                    return None
+                self._lock.wait(timeout=self._patience())
+
+    def _fill(self, store: t.Any, room: int) -> None:
+        claims = self._claim(store, room)
+        if not claims:
+            self._exhausted = True
+            return
+        now = store.now()
+        for claim in claims:
+            if claim.refused:
+                self._on_result(_refused(claim))
+                continue
+            self._listen(claim.namespace)
+            self._ready.append(Deployment(claim, self._settings, now))
+        self._ready.reverse()
+        self._lock.notify_all()
+
+    def _listen(self, namespace: str) -> None:
+        if namespace not in self._watched:
+            self._watched.add(namespace)
+            thread = threading.Thread(
+                target=self._cluster.watch, args=(namespace, self._changed, self._stop), name=f"watch {namespace}", daemon=True
+            )
+            thread.start()
+
+    def _changed(self, namespace: str, name: str) -> None:
+        with self._lock:
+            key = (namespace, name)
+            if key in self._busy:
+                # Seen while we look: it may be newer than our look.
+                self._heard.add(key)
+            elif key in self._waiting:
+                self._ready.append(self._waiting.pop(key))
+                self._busy.discard(key)
+                self._lock.notify()
+
+    def _put_back(self, deployment: Deployment, pause: float | None) -> None:
+        with self._lock:
+            self._busy.discard(deployment.key)
+            if pause is None:
+                self._heard.discard(deployment.key)
+                self._on_result(deployment.result)
+            elif deployment.key in self._heard:
+                self._heard.discard(deployment.key)
+                self._ready.append(deployment)
+            else:
+                self._waiting[deployment.key] = deployment
+                self._sequence += 1
+                heapq.heappush(self._later, (time.monotonic() + pause, self._sequence, deployment))
+            self._lock.notify()
+
+    def _wake(self) -> None:
+        now = time.monotonic()
+        while self._later and self._later[0][0] <= now:
+            deployment = heapq.heappop(self._later)[2]
+            if self._waiting.get(deployment.key) is deployment:
+                del self._waiting[deployment.key]
+                self._ready.append(deployment)
+
+    def _patience(self) -> float:
+        return max(0.01, min(self._later[0][0] - time.monotonic(), 5.0)) if self._later else 5.0
+
+
+def _refused(claim: t.Any) -> Result:
+    endpoint = claim.endpoint
+    result = Result(endpoint.name, endpoint.id, claim.namespace, claim.name, status=endpoint.status, done=True)
+    result.error = ServingError(
+        claim.refused,
+        endpoint=endpoint.name,
+        field="deploy_mode",
+        cure="set deploy_mode to the mode it was deployed with, or force_mode to move it",
+    )
+    return result

@@ -1,0 +1,339 @@
+# Copyright (c) 2026, mlops.serving contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""InferenceServices on a real cluster: read, written safely, watched. The simulator has the same methods."""
+
+from __future__ import annotations
+
+import threading
+import typing as t
+from urllib.parse import quote
+
+from .._domain.errors import Drift, Forbidden, LeaseLost, Refused, StaleWrite
+from .._domain.manifest import ENDPOINT_LABEL
+from .._domain.readiness import Observed, observe
+from .._domain.versions import STANDARD
+from . import fence as fencing
+from . import ownership
+from .cluster_info import collect
+from .kubernetes_client import APPLY_PATCH, JSON_PATCH, KubernetesClient, Query
+from .service_watch import watch_services
+
+__all__ = ("KServeCluster",)
+
+Document = dict[str, t.Any]
+# Named, as the class has a method called list.
+Documents = list[Document]
+
+_GROUP = "/apis/serving.kserve.io/v1beta1"
+_SERVICE_LABEL = "serving.kserve.io/inferenceservice"
+_PAGE = 500
+_TOUCHES = 5
+
+
+class KServeCluster:
+    """One cluster with KServe. Thread safe. Every error is a ServingError that says what was tried.
+
+    ``fence`` is the epoch of the lease under which a caller works: with it, each write checks that nobody has taken over
+    (see ``fence``).
+    """
+
+    def __init__(self, client: KubernetesClient) -> None:
+        self._client = client
+        self._unreadable: set[str] = set()
+
+    @classmethod
+    def connect(cls, options: t.Mapping[str, t.Any]) -> KServeCluster:
+        """:param options: kubernetes.core's names; see ``kubernetes_connection.resolve`` for the order of the sources"""
+        return cls(KubernetesClient.connect(options))
+
+    @property
+    def host(self) -> str:
+        return self._client.host
+
+    @property
+    def source(self) -> str:
+        """Where the host was found, in words."""
+        return self._client.source
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the API server warned of so far, each text once."""
+        return list(self._client.warnings)
+
+    def close(self) -> None:
+        self._client.close()
+
+    def get(self, namespace: str, name: str) -> Document | None:
+        """The raw InferenceService, or None."""
+        found = self._client.get(_path(namespace, name), action=f"read InferenceService {namespace}/{name}")
+        return t.cast("Document | None", found)
+
+    def list(self, namespace: str | None = None, label_selector: str | None = None) -> Documents:
+        """All InferenceServices of a namespace, or of the cluster, sorted by namespace and name."""
+        return self._pages(
+            _path(namespace), "list InferenceServices" + (f" in {namespace}" if namespace else ""), label_selector
+        )
+
+    def observe(self, namespace: str, name: str) -> Observed:
+        """One look: the InferenceService, its Deployment in Standard mode, and its pods unless all is well."""
+        service = self.get(namespace, name)
+        seen = observe(service)
+        if service is None or seen.deleting:
+            return seen
+        deployment = self._deployment(namespace, name) if seen.mode == STANDARD else None
+        if _settled(seen, deployment):
+            return observe(service, deployment=deployment)
+        return observe(service, pods=self._pods(namespace, name), deployment=deployment)
+
+    def create(self, manifest: Document, *, fence: int | None = None, dry_run: bool = False) -> Document:
+        """POST a new InferenceService.
+
+        :raises StaleWrite: where there is one by now
+        """
+        namespace, name = _key(manifest)
+        action = f"create InferenceService {namespace}/{name}"
+        if fence is not None:
+            fencing.check_epoch(self._client, namespace, name, fence)
+        query = {"fieldManager": ownership.MANAGER, "fieldValidation": "Strict", "dryRun": "All" if dry_run else None}
+        made: Document = self._client.request("POST", _path(namespace), action=action, query=query, body=manifest)
+        if fence is not None:
+            self._undo_late_create(made, fence)
+        return made
+
+    def apply(
+        self,
+        manifest: Document,
+        *,
+        resource_version: str | None = None,
+        fence: int | None = None,
+        dry_run: bool = False,
+        previous: Document | None = None,
+    ) -> Document:
+        """Server-side apply; creates what is not there. Returns the object as the API server has it then.
+
+        :param resource_version: the state that the caller decided on
+        :param dry_run: admission runs, nothing is written
+        :param previous: what was applied before: a field of it that ``manifest`` no longer has must be gone
+        :raises StaleWrite: where the object is another one by now
+        :raises Drift: where another tool that applies keeps a field alive which is to be cleared
+        :raises Refused: by admission, or because the object belongs to another endpoint
+        """
+        namespace, name = _key(manifest)
+        action = f"apply InferenceService {namespace}/{name}"
+        live = self.get(namespace, name)
+        if live is None:
+            if resource_version is not None:
+                raise StaleWrite(f"cannot {action}: it has been deleted meanwhile")
+            return self.create(manifest, fence=fence, dry_run=dry_run)
+        _check_owner(live, manifest, action)
+        version = _current(live, resource_version, None, action)
+        if fence is not None:
+            fencing.check_epoch(self._client, namespace, name, fence)
+        taken = ownership.takeover(live, ownership.rendered_paths(manifest, previous))
+        if taken is not None and not dry_run:
+            version = self._take_over(live, taken, action)["metadata"]["resourceVersion"]
+        query: Query = {
+            "fieldManager": ownership.MANAGER,
+            "force": True,
+            "fieldValidation": "Strict",
+            "dryRun": "All" if dry_run else None,
+        }
+        body = {**manifest, "metadata": {**manifest["metadata"], "resourceVersion": version}}
+        result: Document = self._client.request(
+            "PATCH", _path(namespace, name), action=action, query=query, body=body, content_type=APPLY_PATCH
+        )
+        if taken is not None and dry_run:
+            result = ownership.without_taken(result, taken.taken, manifest)
+        _check_cleared(result, manifest, previous, action)
+        return result
+
+    def delete(
+        self,
+        namespace: str,
+        name: str,
+        *,
+        uid: str | None = None,
+        resource_version: str | None = None,
+        fence: int | None = None,
+        dry_run: bool = False,
+    ) -> None:
+        """Delete; what is absent, or is being deleted, is fine.
+
+        :raises StaleWrite: where it is not the object, or not the state of it, that the caller decided on
+        """
+        action = f"delete InferenceService {namespace}/{name}"
+        live = self.get(namespace, name)
+        if live is None or live["metadata"].get("deletionTimestamp"):
+            return
+        version = _current(live, resource_version, uid, action)
+        if fence is not None:
+            fencing.check_epoch(self._client, namespace, name, fence)
+        options = {
+            "kind": "DeleteOptions",
+            "apiVersion": "v1",
+            "preconditions": {"uid": live["metadata"]["uid"], "resourceVersion": version},
+        }
+        query = {"dryRun": "All" if dry_run else None}
+        self._client.request("DELETE", _path(namespace, name), action=action, query=query, body=options, absent_ok=True)
+
+    def take(self, namespace: str, name: str, epoch: int) -> None:
+        """Become the only writer: raise the epoch on the Lease, then touch the InferenceService.
+
+        :raises LeaseLost: where somebody with a higher epoch was faster
+        """
+        fencing.raise_epoch(self._client, namespace, name, epoch)
+        action = f"touch InferenceService {namespace}/{name}"
+        for attempt in range(_TOUCHES):
+            live = self.get(namespace, name)
+            if live is None or live["metadata"].get("deletionTimestamp"):
+                return
+            try:
+                self._client.request(
+                    "PATCH",
+                    _path(namespace, name),
+                    action=action,
+                    query=fencing.touch_parameters(),
+                    body=fencing.touch_body(live),
+                    content_type=APPLY_PATCH,
+                )
+                return
+            except StaleWrite:
+                # The controller's status write came in between; that it changed is not enough, it may be older than us.
+                if attempt == _TOUCHES - 1:
+                    raise
+
+    def forget(self, namespace: str, name: str, epoch: int) -> None:
+        """Remove the Lease of an endpoint that is gone for good."""
+        fencing.forget_epoch(self._client, namespace, name, epoch)
+
+    def watch(self, namespace: str | None, on_change: t.Callable[[str, str], None], stop: threading.Event) -> None:
+        """Block until ``stop``; ``on_change(namespace, name)`` for every change, and for all after each new list."""
+        watch_services(self._client, _path(namespace), on_change, stop)
+
+    def info(self, **where: str) -> Document:
+        """Versions, modes and capacity; see ``cluster_info.collect``."""
+        return collect(self._client, **where)
+
+    def _take_over(self, live: Document, taken: ownership.Takeover, action: str) -> Document:
+        namespace, name = _key(live)
+        return t.cast(
+            Document,
+            self._client.request(
+                "PATCH",
+                _path(namespace, name),
+                action=action,
+                query={"fieldManager": ownership.MANAGER},
+                body=ownership.patch(live, taken.managed_fields),
+                content_type=JSON_PATCH,
+            ),
+        )
+
+    def _undo_late_create(self, made: Document, fence: int) -> None:
+        """A POST has no resourceVersion to fail at: whoever was overtaken before it takes its object back."""
+        namespace, name = _key(made)
+        try:
+            fencing.check_epoch(self._client, namespace, name, fence)
+        except LeaseLost:
+            try:
+                version = made["metadata"]["resourceVersion"]
+                self.delete(namespace, name, uid=made["metadata"]["uid"], resource_version=version)
+            except StaleWrite:
+                pass  # the new holder has it already
+            raise
+
+    def _deployment(self, namespace: str, name: str) -> Document | None:
+        path = f"/apis/apps/v1/namespaces/{quote(namespace, safe='')}/deployments/{quote(name, safe='')}-predictor"
+        try:
+            return t.cast(
+                "Document | None", self._client.get(path, action=f"read Deployment {namespace}/{name}-predictor")
+            )
+        except Forbidden as error:
+            self._note_unreadable("Deployments", namespace, error)
+            return None
+
+    def _pods(self, namespace: str, name: str) -> Documents:
+        path = f"/api/v1/namespaces/{quote(namespace, safe='')}/pods"
+        try:
+            return self._pages(path, f"list pods of {namespace}/{name}", f"{_SERVICE_LABEL}={name}")
+        except Forbidden as error:
+            self._note_unreadable("pods", namespace, error)
+            return []
+
+    def _note_unreadable(self, kind: str, namespace: str, error: Forbidden) -> None:
+        """Without this right the wait still ends, only later and with less to say: a warning, no failure."""
+        if (kind + namespace) not in self._unreadable:
+            self._unreadable.add(kind + namespace)
+            self._client.warnings.append(
+                f"{kind} in namespace {namespace} cannot be read, so failures show late: {error}"
+            )
+
+    def _pages(self, path: str, action: str, label_selector: str | None) -> Documents:
+        found: Documents = []
+        token: str | None = None
+        while True:
+            query = {"limit": _PAGE, "continue": token, "labelSelector": label_selector}
+            page = self._client.request("GET", path, action=action, query=query)
+            found.extend(page.get("items") or ())
+            token = page["metadata"].get("continue")
+            if not token:
+                return sorted(found, key=lambda item: (item["metadata"]["namespace"], item["metadata"]["name"]))
+
+
+def _path(namespace: str | None = None, name: str | None = None) -> str:
+    path = _GROUP
+    if namespace is not None:
+        path += f"/namespaces/{quote(namespace, safe='')}"
+    path += "/inferenceservices"
+    return path if name is None else f"{path}/{quote(name, safe='')}"
+
+
+def _key(document: Document) -> tuple[str, str]:
+    return document["metadata"]["namespace"], document["metadata"]["name"]
+
+
+def _current(live: Document, resource_version: str | None, uid: str | None, action: str) -> str:
+    """The resourceVersion to write with; what is stale already need not be sent."""
+    found = str(live["metadata"]["resourceVersion"])
+    if (uid is not None and live["metadata"]["uid"] != uid) or (
+        resource_version is not None and found != resource_version
+    ):
+        raise StaleWrite(f"cannot {action}: it has changed since it was read")
+    return found
+
+
+def _check_owner(live: Document, manifest: Document, action: str) -> None:
+    owner = (live["metadata"].get("labels") or {}).get(ENDPOINT_LABEL)
+    ours = (manifest["metadata"].get("labels") or {}).get(ENDPOINT_LABEL)
+    if owner is not None and owner != ours:
+        raise Refused(
+            f"cannot {action}: it belongs to endpoint {owner}" + (f", not to {ours}" if ours else ""),
+            field=f"metadata.labels.{ENDPOINT_LABEL}",
+            value=ours,
+            cure="use another name or name_prefix, or change that endpoint instead",
+        )
+
+
+def _check_cleared(result: Document, manifest: Document, previous: Document | None, action: str) -> None:
+    kept = ownership.surviving(result, ownership.cleared_paths(manifest, previous))
+    if kept:
+        path, managers = next(iter(kept.items()))
+        raise Drift(
+            f"cannot {action}: {path} is to be cleared, but {' and '.join(managers)} keeps it",
+            field=path,
+            cure=f"take the field out of what {managers[0]} applies",
+        )
+
+
+def _settled(seen: Observed, deployment: Document | None) -> bool:
+    if not seen.ready or seen.failures or seen.latest_created != seen.latest_ready:
+        return False
+    if deployment is None:
+        return seen.mode != STANDARD
+    status, replicas = deployment.get("status") or {}, (deployment.get("spec") or {}).get("replicas")
+    return bool(
+        status.get("observedGeneration") == deployment["metadata"].get("generation")
+        and status.get("updatedReplicas", 0) == status.get("replicas", 0) == replicas
+        and status.get("availableReplicas", 0) == replicas
+    )

@@ -35,11 +35,12 @@ _CHANGED = f"""(
     or (i.status = 'DELETED' and {_DEPLOYED})
 )"""
 _FREE = "(d.lease_until is null or d.lease_until < now())"
-# Each intent once in a run, and after a failure not before its time where the caller is patient.
+# Each intent once in a run, and after a failure not before its time where the caller is patient. The hash comes last: it
+# is what costs, and most rows are decided without it.
 _ITS_TURN = """(
-    d.attempted_hash is distinct from {hash}
-    or ((%(since)s::float8 is null or d.observed_at is null or extract(epoch from d.observed_at) < %(since)s::float8)
+    ((%(since)s::float8 is null or d.observed_at is null or extract(epoch from d.observed_at) < %(since)s::float8)
         and (not %(patient)s or d.next_attempt_at is null or d.next_attempt_at <= now()))
+    or d.attempted_hash is distinct from {hash}
 )"""
 _ORPHAN = f"{_DEPLOYED} and not exists (select from endpoints e where e.id = d.endpoint_id)"
 _ATTEMPTS_AT_A_NAME = 5
@@ -175,12 +176,17 @@ class Leases:
     ) -> list[Claim]:
         where, values = scope.sql("i")
         values.update(_values(settings, since), limit=limit, told=list(self._told))
+        untold = "and not ((i.id::text || i.intent_hash) = any(%(told)s))" if self._told else ""
+        # The inner part locks and limits without computing a hash that is not needed to decide.
         found = self.database.query(
-            f"select {_INTENT}, to_jsonb(e) as columns, {_RECORD}, coalesce({_OTHER_MODE}, false) as other_mode"
-            " from serving.intent i join endpoints e on e.id = i.id left join serving.deployment d on d.endpoint_id = i.id"
-            f" where {where} and {_FREE} and {_CHANGED} and {_ITS_TURN.format(hash='i.intent_hash')}"
-            " and not ((i.id::text || i.intent_hash) = any(%(told)s))"
-            " order by e.updated_at limit %(limit)s for update of e skip locked",
+            "with due as materialized ("
+            " select e.id, e.updated_at from serving.intent i join endpoints e on e.id = i.id"
+            " left join serving.deployment d on d.endpoint_id = i.id"
+            f" where {where} and {_FREE} and {_CHANGED} and {_ITS_TURN.format(hash='i.intent_hash')} {untold}"
+            " order by e.updated_at limit %(limit)s for update of e skip locked"
+            f") select {_INTENT}, to_jsonb(e) as columns, {_RECORD}, coalesce({_OTHER_MODE}, false) as other_mode"
+            " from due join serving.intent i on i.id = due.id join endpoints e on e.id = due.id"
+            " left join serving.deployment d on d.endpoint_id = due.id order by due.updated_at",
             values,
         )
         if len(found) < limit:
@@ -267,7 +273,7 @@ class Leases:
 _RECORD = (
     "d.endpoint_id, d.endpoint_name, d.tenant_id as deployment_tenant, d.project_id as deployment_project, d.namespace,"
     " d.name as deployment_name, d.deploy_mode, d.serving_mode, d.stable_version_id, d.stable_revision, d.stable_spec,"
-    " d.pending, d.epoch"
+    " d.applied_spec, d.pending, d.epoch"
 )
 
 _RESET = ", ".join(
@@ -279,6 +285,7 @@ _RESET = ", ".join(
             "stable_version_id",
             "stable_revision",
             "stable_spec",
+            "applied_spec",
             "pending",
             "url",
             "host",
@@ -337,6 +344,7 @@ def _claimed(row: Row, record: Row, *, refused: str | None = None) -> Claim:
             stable_version=record["stable_version_id"],
             stable_revision=record["stable_revision"],
             stable_spec=record["stable_spec"],
+            applied_spec=record["applied_spec"],
             pending=Pending(**pending) if pending else None,
         ),
         namespace=record["namespace"] or "",

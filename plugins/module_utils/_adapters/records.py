@@ -27,7 +27,10 @@ _CONVERGED = f"""
 with mine as (
     update serving.deployment d set
         applied_hash = %(hash)s, attempted_hash = %(hash)s, generation = d.generation + 1,
-        stable_version_id = %(version_id)s, stable_revision = %(revision)s, stable_spec = %(spec)s, pending = null,
+        stable_version_id = case when %(promoted)s then %(version_id)s else d.stable_version_id end,
+        stable_revision = case when %(promoted)s then %(revision)s else d.stable_revision end,
+        stable_spec = case when %(promoted)s then %(spec)s else d.stable_spec end,
+        applied_spec = %(spec)s, pending = null,
         url = %(url)s, serving_mode = %(serving_mode)s, warnings = %(warnings)s, host = %(host)s,
         last_error = null, attempts = 0, next_attempt_at = null, {_DONE}
     {_MINE}
@@ -61,7 +64,7 @@ _DELETED = f"""
 with mine as (
     update serving.deployment d set
         applied_hash = null, attempted_hash = null, stable_version_id = null, stable_revision = null, stable_spec = null,
-        pending = null, warnings = null, url = null, serving_mode = null, deploy_mode = null, namespace = null, name = null,
+        applied_spec = null, pending = null, warnings = null, url = null, serving_mode = null, deploy_mode = null, namespace = null, name = null,
         last_error = null, attempts = 0, next_attempt_at = null, {_DONE}
     {_MINE}
 ), shown as (
@@ -88,12 +91,16 @@ class Records(Leases):
         version_id: str | None,
         revision: str | None,
         spec: dict[str, t.Any] | None,
+        promoted: bool = True,
         url: str | None,
         serving_mode: str | None,
         warnings: t.Sequence[str] = (),
         host: str | None = None,
     ) -> None:
-        """The cluster serves this intent: READY, and the lease ends."""
+        """The cluster serves this intent: READY, and the lease ends.
+
+        :param spec: the template that was applied; ``promoted``: it is the stable one now, and not a canary beside it
+        """
         self._write(
             _CONVERGED,
             claim,
@@ -101,6 +108,7 @@ class Records(Leases):
             version_id=version_id,
             revision=revision,
             spec=json_value(spec),
+            promoted=promoted,
             url=url,
             serving_mode=serving_mode,
             warnings=json_value(list(warnings)),

@@ -99,6 +99,7 @@ create table serving.deployment (
     stable_version_id uuid,
     stable_revision text,
     stable_spec jsonb,
+    applied_spec jsonb,
     pending jsonb,
     warnings jsonb,
     url text,

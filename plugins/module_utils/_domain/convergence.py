@@ -77,11 +77,16 @@ class Pending:
 
 @dataclass(frozen=True)
 class Record:
-    """What the store remembers of an endpoint's deployment."""
+    """What the store remembers of an endpoint's deployment.
+
+    :param applied_spec: the template of the last convergence, which is the candidate's while a canary goes on
+    :param pending: a template that was about to be written, until it has converged
+    """
 
     stable_version: str | None = None
     stable_revision: str | None = None
     stable_spec: dict[str, t.Any] | None = None
+    applied_spec: dict[str, t.Any] | None = None
     pending: Pending | None = None
 
 
@@ -115,7 +120,11 @@ class Wait:
 
 @dataclass(frozen=True)
 class Converged:
-    """Proven by the traffic list. ``revision`` is the stable one: the revision to come back to."""
+    """Proven by the traffic list.
+
+    :param revision: the stable one: the revision to come back to
+    :param spec: the template that was applied; ``promoted``: it has all traffic, and is the stable one now
+    """
 
     url: str | None
     revision: str | None
@@ -191,7 +200,7 @@ def _knative(desired: Desired, manifest: dict[str, t.Any], record: Record, obser
     live = t.cast(dict[str, t.Any], observed.live)
     template = without_percent(manifest)
     pending = record.pending
-    last_written = pending.template if pending else record.stable_spec
+    last_written = pending.template if pending else record.applied_spec
     wanted = manifest["spec"]["predictor"].get("canaryTrafficPercent")
     changed = template_differences(template, live, last_written)
     if changed:
@@ -232,7 +241,7 @@ def _split(manifest: dict[str, t.Any], wanted: int | None, created: str, observe
     if observed.percent != share:
         return Apply(with_percent(manifest, share), None, f"{created} is ready: give it {share} %")
     shares = {name: percent for name, percent in ((created, share), (stable, 100 - share)) if percent}
-    return _arrived(observed, shares, stable, None, promoted=False)
+    return _arrived(observed, shares, stable, template, promoted=False)
 
 
 def _arrived(
@@ -258,7 +267,7 @@ def _standard(
 ) -> Step:
     live = t.cast(dict[str, t.Any], observed.live)
     pending = record.pending
-    changed = differences(manifest, live, pending.template if pending else record.stable_spec)
+    changed = differences(manifest, live, pending.template if pending else record.applied_spec)
     if changed:
         return Apply(manifest, Pending(manifest, None, now), f"changed: {', '.join(changed)}")
     waiting = rolled_out(observed.deployment, manifest)

@@ -138,13 +138,18 @@ class Published:
 
 @dataclass(frozen=True)
 class Plan:
-    upload: tuple[File, ...] = ()
-    remove: tuple[str, ...] = ()
-    record: bool = False
+    """What to do.
 
-    @property
-    def changed(self) -> bool:
-        return bool(self.upload or self.remove or self.record)
+    :param upload: files to send
+    :param remove: paths of objects to remove
+    :param withdraw: whether a record says now that this place is complete
+    :param changed: whether there is anything to do; at the least a record to write
+    """
+
+    upload: tuple[File, ...]
+    remove: tuple[str, ...]
+    withdraw: bool
+    changed: bool
 
 
 def check(model: ModelFolder) -> list[Finding]:
@@ -298,4 +303,5 @@ def plan(wanted: t.Iterable[File], published: Published) -> Plan:
     names = {file.path for file in wanted}
     upload = tuple(file for file in wanted if published.holds(file.path) != file)
     remove = tuple(sorted(set(published.present) - names))
-    return Plan(upload, remove, record=bool(upload or remove or set(published.recorded) != names))
+    changed = bool(upload or remove or set(published.recorded) != names)
+    return Plan(upload, remove, withdraw=bool(published.recorded), changed=changed)

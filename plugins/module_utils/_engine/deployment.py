@@ -186,6 +186,7 @@ class Deployment:
             version_id=claim.endpoint.model_version_id,
             revision=step.revision,
             spec=step.spec,
+            promoted=step.promoted,
             url=step.url,
             serving_mode=self._rendered.mode,
             warnings=self.result.warnings,

@@ -80,6 +80,7 @@ class Store(t.Protocol):
         version_id: str | None,
         revision: str | None,
         spec: dict[str, t.Any] | None,
+        promoted: bool,
         url: str | None,
         serving_mode: str,
         warnings: t.Sequence[str],

@@ -17,7 +17,7 @@ import time
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
 
-from .._domain.errors import ServingError
+from .._domain.errors import Refused
 from .deployment import Deployment, Result, Settings
 from .ports import Cluster
 
@@ -30,7 +30,7 @@ class Reconciler:
     """One run over what is due.
 
     :param open_store: gives a new connection to the store; each worker has its own
-    :param claim: (store, number) -> claims; an empty list ends the run when nothing is in flight
+    :param claim: number -> claims, and the database's time; no claims end the run when nothing is in flight
     :param in_flight: endpoints carried at a time
     """
 
@@ -38,7 +38,7 @@ class Reconciler:
         self,
         open_store: t.Callable[[], t.Any],
         cluster: Cluster,
-        claim: t.Callable[[t.Any, int], list[t.Any]],
+        claim: t.Callable[[int], tuple[list[t.Any], float]],
         settings: Settings,
         *,
         workers: int = 8,
@@ -84,7 +84,7 @@ class Reconciler:
             with self._lock:
                 self._stores.append(store)
             while True:
-                deployment = self._next(store)
+                deployment = self._next()
                 if deployment is None:
                     return
                 pause = deployment.advance(store, self._cluster)
@@ -96,7 +96,7 @@ class Reconciler:
                 self._error = self._error or error
                 self._lock.notify_all()
 
-    def _next(self, store: t.Any) -> Deployment | None:
+    def _next(self) -> Deployment | None:
         """The next endpoint that can move; claims more where there is room; None when all is done."""
         with self._lock:
             while True:
@@ -109,19 +109,18 @@ class Reconciler:
                     return deployment
                 carried = len(self._waiting) + len(self._busy)
                 if not self._exhausted and carried < self._in_flight:
-                    self._fill(store, self._in_flight - carried)
+                    self._fill(self._in_flight - carried)
                     continue
                 if self._exhausted and not carried:
                     self._lock.notify_all()
                     return None
                 self._lock.wait(timeout=self._patience())
 
-    def _fill(self, store: t.Any, room: int) -> None:
-        claims = self._claim(store, room)
+    def _fill(self, room: int) -> None:
+        claims, now = self._claim(room)
         if not claims:
             self._exhausted = True
             return
-        now = store.now()
         for claim in claims:
             if claim.refused:
                 self._on_result(_refused(claim))
@@ -180,10 +179,5 @@ class Reconciler:
 def _refused(claim: t.Any) -> Result:
     endpoint = claim.endpoint
     result = Result(endpoint.name, endpoint.id, claim.namespace, claim.name, status=endpoint.status, done=True)
-    result.error = ServingError(
-        claim.refused,
-        endpoint=endpoint.name,
-        field="deploy_mode",
-        cure="set deploy_mode to the mode it was deployed with, or force_mode to move it",
-    )
+    result.error = Refused(claim.refused.rstrip("."))
     return result

@@ -102,7 +102,9 @@ class World:
                 staged = True
             elif isinstance(step, Converged):
                 if step.promoted:
-                    self.record = Record("v", step.revision, step.spec, None)
+                    self.record = Record("v", step.revision, step.spec, step.spec)
+                else:
+                    self.record = dataclasses.replace(self.record, applied_spec=step.spec, pending=None)
                 return step
             elif isinstance(step, Failed):
                 return step

@@ -246,24 +246,24 @@ def publish(module: AnsibleModule, result: Result) -> None:
     digest = digest_of(each.file for each in files)
     places = _places(params, digest, result)
     store = Artifacts(params["bucket"], artifacts_parameters(module))
-    result["bucket_created"] = not store.exists()
-    if result["bucket_created"]:
+    missing = not store.exists()
+    if missing:
         if not params["create_bucket"]:
             cure = "create it, or set create_bucket"
             raise NotFound(f"there is no such bucket at {store.host}", field="bucket", value=store.bucket, cure=cure)
-        result["changed"] = True
         if not module.check_mode:
             store.create()
-    imagined = result["bucket_created"] and module.check_mode
+        result["changed"] = result["bucket_created"] = True
+    imagined = missing and module.check_mode
     for place in places:
         published = Published() if imagined else store.look(place)
         steps = plan([each.file for each in files], published)
         if steps.changed:
-            result["changed"] = True
             after = [f"{each.file.path} {each.file.sha256}" for each in files]
             result["diff"].append(diff(_lines(published.contents()), _lines(after), header=place.uri))
             if not module.check_mode:
                 store.publish(place, params["repository"], digest, files, steps)
+            result["changed"] = True
         result["uploaded"] += [place.prefix + file.path for file in steps.upload]
         result["removed"] += [place.prefix + path for path in steps.remove]
     if params["alias"] and not imagined:

@@ -141,7 +141,7 @@ class Artifacts:
     def publish(self, place: Location, repository: str, digest: str, files: Iterable[LocalFile], steps: Plan) -> None:
         """Carry out ``steps``. The record is gone from before the first object changes until all are right."""
         by_path = {each.file.path: each for each in files}
-        self._delete([place.record])
+        self._delete([place.record] if steps.withdraw else [])
         send = [by_path[file.path] for file in steps.upload]
         self._each(lambda each: self._send(place, each), [each for each in send if each.file.size <= BIG])
         for each in send:
@@ -249,7 +249,7 @@ class Artifacts:
         return kind(f"cannot {verb} {target} at {self.host}: {reason}", cure=cure)
 
 
-_GIVE_KEYS = "give access_key and secret_key (or a profile, or a role) that may list, read, write and delete there"
+_GIVE_KEYS = "give an access_key and secret_key, a profile or a role that may do this"
 
 
 def _check_url(url: str | None) -> None:

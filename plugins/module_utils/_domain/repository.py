@@ -40,10 +40,10 @@ __all__ = (
 CONFIG = "config.pbtxt"
 RECORD_FORMAT = 1
 
-_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-_VERSION = re.compile(r"^(0|[1-9][0-9]*)$")
-_DIGEST = re.compile(r"^[0-9a-f]{64}$")
-_LOOKS_LIKE_VERSION = re.compile(r"^[vV]?[0-9]+$")
+_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*\Z")
+_VERSION = re.compile(r"^(0|[1-9][0-9]*)\Z")
+_DIGEST = re.compile(r"^[0-9a-f]{64}\Z")
+_LOOKS_LIKE_VERSION = re.compile(r"^[vV]?[0-9]+\Z")
 
 
 @dataclass(frozen=True)

@@ -83,7 +83,10 @@ class Postgres:
         """All rows, each a dict by column."""
         with self._cursor() as cursor:
             cursor.execute(sql, values)
-            return [dict(row) for row in cursor.fetchall()] if cursor.description else []
+            if not cursor.description:
+                return []
+            names = [column.name for column in cursor.description]
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
     def row(self, sql: str, values: t.Any = None) -> Row | None:
         """The first row, or None."""
@@ -139,7 +142,7 @@ class Postgres:
         with (
             self._lock,
             self._told_errors(),
-            self._connected().cursor(cursor_factory=psycopg2.extras.RealDictCursor) as cursor,
+            self._connected().cursor() as cursor,
         ):
             yield cursor
 

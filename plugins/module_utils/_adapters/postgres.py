@@ -212,7 +212,7 @@ class Postgres:
 
 def _parsed(dsn: str) -> dict[str, t.Any]:
     try:
-        return t.cast("dict[str, t.Any]", psycopg2.extensions.parse_dsn(dsn))
+        return psycopg2.extensions.parse_dsn(dsn)
     except psycopg2.Error:
         # libpq's message quotes the text, which may hold a password.
         raise InvalidIntent(

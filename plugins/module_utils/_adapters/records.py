@@ -109,6 +109,7 @@ class Records(Leases):
             revision=revision,
             spec=json_value(spec),
             promoted=promoted,
+            promoted=promoted,
             url=url,
             serving_mode=serving_mode,
             warnings=json_value(list(warnings)),

@@ -100,6 +100,7 @@ create table serving.deployment (
     stable_revision text,
     stable_spec jsonb,
     applied_spec jsonb,
+    applied_spec jsonb,
     pending jsonb,
     warnings jsonb,
     url text,
@@ -117,6 +118,7 @@ create table serving.deployment (
 );
 comment on column serving.deployment.generation is 'how many intents have been brought to the cluster';
 comment on column serving.deployment.attempted_hash is 'the intent last worked on, applied or failed';
+comment on column serving.deployment.applied_spec is 'the template of the last convergence: the candidate''s while a canary goes on';
 comment on column serving.deployment.epoch is 'fencing token: grows with every lease, each later write says epoch = mine';
 comment on column serving.deployment.requested_at is 'somebody asked to look at the cluster although the intent is the same';
 """

@@ -345,7 +345,6 @@ def _claimed(row: Row, record: Row, *, refused: str | None = None) -> Claim:
             stable_revision=record["stable_revision"],
             stable_spec=record["stable_spec"],
             applied_spec=record["applied_spec"],
-            applied_spec=record["applied_spec"],
             pending=Pending(**pending) if pending else None,
         ),
         namespace=record["namespace"] or "",

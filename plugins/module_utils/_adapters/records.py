@@ -64,7 +64,8 @@ _DELETED = f"""
 with mine as (
     update serving.deployment d set
         applied_hash = null, attempted_hash = null, stable_version_id = null, stable_revision = null, stable_spec = null,
-        applied_spec = null, pending = null, warnings = null, url = null, serving_mode = null, deploy_mode = null, namespace = null, name = null,
+        applied_spec = null, pending = null, warnings = null, url = null, serving_mode = null, deploy_mode = null,
+        namespace = null, name = null,
         last_error = null, attempts = 0, next_attempt_at = null, {_DONE}
     {_MINE}
 ), shown as (
@@ -108,7 +109,6 @@ class Records(Leases):
             version_id=version_id,
             revision=revision,
             spec=json_value(spec),
-            promoted=promoted,
             promoted=promoted,
             url=url,
             serving_mode=serving_mode,

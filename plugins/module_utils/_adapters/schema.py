@@ -100,7 +100,6 @@ create table serving.deployment (
     stable_revision text,
     stable_spec jsonb,
     applied_spec jsonb,
-    applied_spec jsonb,
     pending jsonb,
     warnings jsonb,
     url text,

@@ -133,7 +133,7 @@ class Simulator:
         """The connection belongs to the store."""
 
     def _check_fence(self, namespace: str, name: str, fence: int | None) -> None:
-        if fence is not None and not self._postgres.query(f"select where {_FENCED}", (namespace, name, fence)):
+        if fence is not None and not self._postgres.query(f"select 1 where {_FENCED}", (namespace, name, fence)):
             raise LeaseLost(f"another worker has {namespace}/{name} now")
 
     def _load_error(self, model: dict[str, t.Any]) -> str | None:

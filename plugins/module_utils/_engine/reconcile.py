@@ -123,7 +123,7 @@ class Reconciler:
             return
         for claim in claims:
             if claim.refused:
-                self._on_result(_refused(claim))
+                self._on_result(self.refused(claim))
                 continue
             self._listen(claim.namespace)
             self._ready.append(Deployment(claim, self._settings, now))
@@ -172,12 +172,15 @@ class Reconciler:
                 del self._waiting[deployment.key]
                 self._ready.append(deployment)
 
+    @staticmethod
+    def refused(claim: t.Any) -> Result:
+        """An endpoint that this run may not take, as a result."""
+        endpoint = claim.endpoint
+        result = Result(endpoint.name, endpoint.id, claim.namespace, claim.name, status=endpoint.status, done=True)
+        result.error = Refused(claim.refused.rstrip("."))
+        return result
+
     def _patience(self) -> float:
         return max(0.01, min(self._later[0][0] - time.monotonic(), 5.0)) if self._later else 5.0
 
 
-def _refused(claim: t.Any) -> Result:
-    endpoint = claim.endpoint
-    result = Result(endpoint.name, endpoint.id, claim.namespace, claim.name, status=endpoint.status, done=True)
-    result.error = Refused(claim.refused.rstrip("."))
-    return result

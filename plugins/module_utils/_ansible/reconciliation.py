@@ -1,0 +1,202 @@
+# Copyright (c) 2026, mlops.serving contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The module reconcile: options in, one run of the engine, results out."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+import typing as t
+import uuid
+
+from ansible.module_utils.basic import AnsibleModule
+
+from .._adapters.simulator import Simulator
+from .._adapters.store import Scope, Store
+from .._adapters.store import Settings as ClaimSettings
+from .._domain.errors import NotFound
+from .._domain.versions import KNATIVE, parse_version
+from .._engine.deployment import Result as Outcome
+from .._engine.deployment import Settings
+from .._engine.preview import preview
+from .._engine.reconcile import Reconciler
+from .connections import cluster_parameters, deploy_mode, open_store, store_parameters
+from .module import Result, diff, failed
+
+__all__ = ("reconcile",)
+
+# Longer than any single call to the cluster, so that a worker which is only slow keeps its endpoints.
+_LEASE_SECONDS = 60.0
+_BATCH = 500
+_NOBODY = "00000000-0000-0000-0000-000000000000"
+
+
+def reconcile(module: AnsibleModule, result: Result) -> None:
+    began = time.monotonic()
+    store = open_store(module)
+    store.ready()
+    cluster = _cluster(module, store)
+    result.update(host=cluster.host, endpoints=[], failed_endpoints=[])
+    try:
+        work = _check if module.check_mode else _deploy
+        for outcome in sorted(work(module, store, cluster), key=lambda outcome: (outcome.name, outcome.id)):
+            _report(module, result, outcome)
+    finally:
+        cluster.close()
+        store.close()
+        result["seconds"] = round(time.monotonic() - began, 3)
+        for warning in getattr(cluster, "warnings", ()):
+            module.warn(warning)
+    if not result["failed_endpoints"]:
+        del result["failed_endpoints"]
+
+
+def _deploy(module: AnsibleModule, store: Store, cluster: t.Any) -> list[Outcome]:
+    outcomes: list[Outcome] = []
+    owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+    scope, since = _scope(module, store), store.now()
+    claim_settings = _claim_settings(module)
+
+    def claim(room: int) -> tuple[list[t.Any], float]:
+        claims = store.claim(
+            owner, scope=scope, limit=min(room, _BATCH), ttl=_LEASE_SECONDS, settings=claim_settings, since=since
+        )
+        return t.cast(list[t.Any], claims), store.now()
+
+    simulated = deploy_mode(module.params) == "simulate"
+    parameters = store_parameters(module.params, os.environ)
+    Reconciler(
+        # The simulator lives in the store's own connection; more of them would only wait for one another.
+        (lambda: _Shared(store)) if simulated else (lambda: Store.connect(parameters)),
+        cluster,
+        claim,
+        _settings(module, cluster),
+        workers=1 if simulated else max(1, module.params["workers"]),
+        on_result=outcomes.append,
+    ).run()
+    return outcomes
+
+
+def _check(module: AnsibleModule, store: Store, cluster: t.Any) -> list[Outcome]:
+    """Takes the endpoints as a run would, looks, and rolls everything back."""
+    outcomes: list[Outcome] = []
+    settings = _settings(module, cluster)
+
+    class _RollBack(Exception):  # noqa: N818
+        pass
+
+    try:
+        with store.transaction():
+            now = store.now()
+            scope, claim_settings = _scope(module, store), _claim_settings(module)
+            while True:
+                claims = store.claim(
+                    "check mode", scope=scope, limit=_BATCH, ttl=_LEASE_SECONDS, settings=claim_settings, since=now
+                )
+                if not claims:
+                    break
+                for claim in claims:
+                    if claim.refused:
+                        outcomes.append(Reconciler.refused(claim))
+                    else:
+                        outcomes.append(preview(claim, cluster, settings, now))
+            raise _RollBack
+    except _RollBack:
+        return outcomes
+
+
+def _report(module: AnsibleModule, result: Result, outcome: Outcome) -> None:
+    if outcome.error is not None:
+        result["failed_endpoints"].append(failed(outcome.error, name=outcome.name))
+    for warning in outcome.warnings:
+        module.warn(f"endpoint {outcome.name}: {warning}")
+    result["changed"] = result["changed"] or outcome.changed
+    result["endpoints"].append(
+        {
+            name: getattr(outcome, name)
+            for name in (
+                *("name", "id", "status", "url", "changed", "namespace", "service", "mode", "revision"),
+                *("writes", "warnings", "note"),
+            )
+        }
+    )
+    if module._diff and outcome.changed:
+        header = f"{outcome.name} ({outcome.namespace}/{outcome.service})"
+        result.setdefault("diff", []).append(diff(outcome.before or "", outcome.after or "", header=header))
+
+
+def _cluster(module: AnsibleModule, store: Store) -> t.Any:
+    if deploy_mode(module.params) == "simulate":
+        return Simulator(store.database)
+    # Only here: a simulated run does not need the kubernetes client.
+    from .._adapters.cluster import KServeCluster
+
+    return KServeCluster(cluster_parameters(module))
+
+
+def _settings(module: AnsibleModule, cluster: t.Any) -> Settings:
+    info = cluster.info()
+    version = (info.get("kserve") or {}).get("version") if isinstance(info.get("kserve"), dict) else info.get("kserve")
+    return Settings(
+        timeout=float(module.params["timeout"]),
+        ttl=_LEASE_SECONDS,
+        default_mode=module.params["default_serving_mode"] or info.get("default_mode") or KNATIVE,
+        kserve_version=parse_version(version) if version else None,
+        strict=module.params["strict"],
+        long_hosts=bool(info.get("domain_template")),
+    )
+
+
+def _claim_settings(module: AnsibleModule) -> ClaimSettings:
+    return ClaimSettings(
+        deploy_mode=deploy_mode(module.params),
+        namespace_template=module.params["namespace"],
+        name_prefix=module.params["name_prefix"],
+        force_mode=module.params["force_mode"],
+        everything=module.params["drift"],
+    )
+
+
+def _scope(module: AnsibleModule, store: Store) -> Scope:
+    """Names and ids may be mixed; a name that nobody has is an error, not nothing to do."""
+    tenant_id, project_id = module.params["tenant_id"], module.params["project_id"]
+    wanted: list[str] | None = module.params["endpoints"]
+    if wanted is None:
+        return Scope(tenant_id=tenant_id, project_id=project_id)
+    found: set[str] = set()
+    for item in wanted:
+        asked = {"ids": (item,)} if _is_id(item) else {"names": (item,)}
+        matches = store.endpoints(Scope(tenant_id=tenant_id, project_id=project_id, **asked))
+        if not matches:
+            raise NotFound(
+                "there is no such endpoint" + (" of this tenant" if tenant_id else ""),
+                field="endpoints",
+                value=item,
+                cure="see mlops.serving.endpoint_info for those that are there",
+            )
+        found |= {endpoint.id for endpoint in matches}
+    # An id that nobody has keeps an empty list from meaning all.
+    return Scope(tenant_id=tenant_id, project_id=project_id, ids=tuple(sorted(found)) or (_NOBODY,))
+
+
+def _is_id(text: str) -> bool:
+    try:
+        uuid.UUID(text)
+    except ValueError:
+        return False
+    return True
+
+
+class _Shared:
+    """A store that the run's end does not close."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def __getattr__(self, name: str) -> t.Any:
+        return getattr(self._store, name)
+
+    def close(self) -> None:
+        """Whoever opened it closes it."""

@@ -1,0 +1,191 @@
+#!/usr/bin/python
+
+# Copyright (c) 2026, mlops.serving contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: reconcile
+short_description: Bring endpoints to what their rows in Postgres say
+version_added: 1.0.0
+description:
+  - Finds every endpoint whose intent is not what is applied, however the row was changed, and deploys, changes or deletes its
+    InferenceService until it serves what the row says. Status, address and the last error are written back to the row.
+  - A changed model is staged at 0 % beside the one that serves. It gets traffic only when its revision is new, ready and the
+    one that was asked for; a model that cannot be loaded never takes the earlier one down.
+  - Endpoints that cannot be brought there are listed in RV(failed_endpoints), and the task fails at its end. All others are done.
+  - Several runs may work at a time. Each endpoint is worked on by one of them.
+author:
+  - mlops.serving contributors
+options:
+  endpoints:
+    description: Names or ids of the endpoints to look at. All that are due where this is not given.
+    type: list
+    elements: str
+  tenant_id:
+    description: Look at endpoints of this tenant only.
+    type: str
+  project_id:
+    description: Look at endpoints of this project only.
+    type: str
+  drift:
+    description:
+      - Also look at endpoints whose intent is applied, and put right what somebody changed on the cluster since.
+      - The cost then grows with the number of endpoints and not with the number of changes.
+    type: bool
+    default: false
+  strict:
+    description: Whether an unknown key in a row is an error. Otherwise it is left out with a warning, and the endpoint serves.
+    type: bool
+    default: false
+  force_mode:
+    description:
+      - Also take endpoints that were deployed in another O(deploy_mode).
+      - They are refused otherwise, so that a forgotten E(DEPLOY_MODE) does not mark an endpoint of a cluster as simulated.
+    type: bool
+    default: false
+  default_serving_mode:
+    description:
+      - Deployment mode of endpoints whose row does not need a certain one.
+      - The default mode in KServe's own configuration where this is not given, and V(Knative) where that cannot be read.
+    type: str
+    choices: [Knative, Standard]
+  workers:
+    description: How many writes are in flight at a time. Waiting for models to load takes no worker.
+    type: int
+    default: 8
+extends_documentation_fragment:
+  - mlops.serving._attributes
+  - mlops.serving._attributes.writes
+  - mlops.serving._attributes.group_store_cluster
+  - mlops.serving._store
+  - mlops.serving._cluster
+  - mlops.serving._artifacts
+  - mlops.serving._deploy
+seealso:
+  - module: mlops.serving.endpoint
+  - module: mlops.serving.endpoint_info
+"""
+
+EXAMPLES = r"""
+- name: Deploy everything whose intent is not applied yet, without a cluster
+  mlops.serving.reconcile:
+    database_url: postgresql://mlops@127.0.0.1:5432/mlops
+    deploy_mode: simulate
+
+- name: Deploy one tenant's endpoints to the cluster of the kubeconfig, each into a namespace of its own tenant
+  mlops.serving.reconcile:
+    tenant_id: 6b1f8a9e-3f0e-4f77-8a43-2d0f4a0b7c11
+    deploy_mode: kserve
+    namespace: tenant-{tenant_id}
+    timeout: 900
+
+- name: See what a nightly run would put right
+  mlops.serving.reconcile:
+    deploy_mode: kserve
+    drift: true
+  check_mode: true
+  diff: true
+"""
+
+RETURN = r"""
+endpoints:
+  description: The endpoints that were worked on; those with nothing to do are not listed.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Name of the endpoint.
+      type: str
+    id:
+      description: Its id.
+      type: str
+    status:
+      description: Its status now.
+      type: str
+      sample: READY
+    url:
+      description: Its address.
+      type: str
+    changed:
+      description: Whether something of ours changed on the cluster, or the row's status or address.
+      type: bool
+    namespace:
+      description: Namespace of its InferenceService.
+      type: str
+    service:
+      description: Name of its InferenceService.
+      type: str
+      sample: isvc-7d4f0a52
+    mode:
+      description: V(Knative) or V(Standard).
+      type: str
+    revision:
+      description: The stable revision, in Knative mode.
+      type: str
+    writes:
+      description: What was written to the cluster and why, in order.
+      type: list
+      elements: str
+    warnings:
+      description: What in the row has no effect or was left out.
+      type: list
+      elements: str
+    note:
+      description: What else is worth knowing.
+      type: str
+failed_endpoints:
+  description: The endpoints that could not be brought to what their rows say.
+  returned: when there are any
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Name of the endpoint.
+      type: str
+    msg:
+      description: What is wrong, and what to do.
+      type: str
+    failure:
+      description: The same as data, with C(code), C(endpoint), C(field), C(value) and C(cure).
+      type: dict
+host:
+  description: The cluster that was used, V(simulate) for none.
+  returned: always
+  type: str
+seconds:
+  description: How long it took, without the start of the module.
+  returned: always
+  type: float
+"""
+
+import typing as t
+
+from ..module_utils._ansible.argspec import DEPLOY, serving_spec
+from ..module_utils._ansible.module import run
+from ..module_utils._ansible.reconciliation import reconcile
+
+SPEC = serving_spec(
+    {
+        "endpoints": {"type": "list", "elements": "str"},
+        "tenant_id": {"type": "str"},
+        "project_id": {"type": "str"},
+        "drift": {"type": "bool", "default": False},
+        "strict": {"type": "bool", "default": False},
+        "force_mode": {"type": "bool", "default": False},
+        "default_serving_mode": {"type": "str", "choices": ["Knative", "Standard"]},
+        "workers": {"type": "int", "default": 8},
+    },
+    DEPLOY,
+)
+
+
+def main() -> t.NoReturn:
+    run(SPEC, reconcile)
+
+
+if __name__ == "__main__":
+    main()

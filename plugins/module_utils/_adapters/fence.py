@@ -104,12 +104,11 @@ def touch_body(service: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     if owned and _shared(metadata, owned[0]):
         return body
     labels = metadata.get("labels") or {}
+    # Whoever gives up a field that nobody else owns deletes it: then what is held is held on to.
     held = _labels_of(owned[0]) if owned else []
-    for key in (*_TOUCHABLE_LABELS, *sorted(labels)):
-        if key in labels and key not in held:
-            # Whoever gives up a field that nobody else owns deletes it: then what is held is held on to.
-            body["metadata"]["labels"] = {name: labels[name] for name in (*held, key) if name in labels}
-            return body
+    free = [key for key in (*_TOUCHABLE_LABELS, *sorted(labels)) if key in labels and key not in held]
+    if held or free:
+        body["metadata"]["labels"] = {key: labels[key] for key in (*held, *free[:1]) if key in labels}
     return body
 
 

@@ -39,6 +39,9 @@ class KServeCluster:
     (see ``fence``).
     """
 
+    # How soon to look again while a model loads: the watch tells of the InferenceService, but not of its pods.
+    poll_seconds = 2.0
+
     def __init__(self, client: KubernetesClient) -> None:
         self._client = client
         self._unreadable: set[str] = set()

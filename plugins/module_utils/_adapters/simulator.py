@@ -84,6 +84,7 @@ class Simulator:
         resource_version: str | None = None,
         fence: int | None = None,
         dry_run: bool = False,
+        previous: dict[str, t.Any] | None = None,
     ) -> dict[str, t.Any]:
         namespace, name = _key(manifest)
         row = self._postgres.row(_SELECT, (namespace, name))

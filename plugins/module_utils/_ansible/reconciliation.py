@@ -133,7 +133,7 @@ def _cluster(module: AnsibleModule, store: Store) -> t.Any:
     # Only here: a simulated run does not need the kubernetes client.
     from .._adapters.cluster import KServeCluster
 
-    return KServeCluster(cluster_parameters(module))
+    return KServeCluster.connect(cluster_parameters(module))
 
 
 def _settings(module: AnsibleModule, cluster: t.Any) -> Settings:

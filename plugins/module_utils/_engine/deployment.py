@@ -141,6 +141,8 @@ class Deployment:
         return 0.0
 
     def _write(self, store: Store, cluster: Cluster, step: Create | Apply, observed: Observed) -> None:
+        before = self._claim.record
+        previous = before.pending.template if before.pending else before.applied_spec
         if step.pending is not None:
             mode = self._rendered.mode if self._rendered else KNATIVE
             store.record_pending(self._claim, step.pending, mode)
@@ -149,7 +151,9 @@ class Deployment:
         if isinstance(step, Create):
             cluster.create(step.manifest, fence=self._claim.epoch)
         else:
-            cluster.apply(step.manifest, resource_version=observed.resource_version, fence=self._claim.epoch)
+            cluster.apply(
+                step.manifest, resource_version=observed.resource_version, fence=self._claim.epoch, previous=previous
+            )
 
     def _desired(self) -> Desired:
         if self._wanted is None:

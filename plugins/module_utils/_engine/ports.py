@@ -32,6 +32,7 @@ class Cluster(t.Protocol):
         resource_version: str | None = None,
         fence: int | None = None,
         dry_run: bool = False,
+        previous: dict[str, t.Any] | None = None,
     ) -> dict[str, t.Any]: ...
     def delete(
         self,

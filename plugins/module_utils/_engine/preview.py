@@ -31,7 +31,7 @@ def preview(claim: t.Any, cluster: Cluster, settings: Settings, now: float) -> R
         if isinstance(step, Failed):
             raise step.error
         if isinstance(step, (Create, Apply)):
-            cluster.apply(step.manifest, dry_run=True)
+            cluster.apply(step.manifest, dry_run=True, previous=claim.record.applied_spec)
         if isinstance(step, (Create, Apply, Delete)):
             result.writes.append(step.why)
         result.changed = not isinstance(step, Converged) or endpoint.status != "READY"

@@ -1,0 +1,40 @@
+"""Parts of a cluster by group: a test asks for groups and gets what they need, no more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from .errors import ClusterError
+
+NEEDS: dict[str, tuple[str, ...]] = {
+    "base": (),
+    "knative": ("base",),
+    "kserve": ("base", "knative"),
+    "triton": ("base", "knative", "kserve"),
+    "keda": ("base",),
+    "kyverno": ("base",),
+    "prometheus": ("base",),
+}
+DEFAULT = ("base", "knative", "kserve", "triton")
+ABOUT = {
+    "base": "Kubernetes with CoreDNS",
+    "knative": "Knative Serving, Kourier and Envoy",
+    "kserve": "cert-manager and KServe",
+    "triton": "S3 server, storage initializer, Triton",
+    "keda": "KEDA and metrics-server",
+    "kyverno": "Kyverno's admission controller",
+    "prometheus": "Prometheus with discovery of pods",
+}
+
+
+def closure(asked: Iterable[str]) -> list[str]:
+    """The groups and all that they need, in the order in which they are built and started. "bare" means base alone."""
+    wanted = set()
+    for name in asked:
+        known = "base" if name == "bare" else name
+        if known == "all":
+            return list(NEEDS)
+        if known not in NEEDS:
+            raise ClusterError(f"group {name!r} is not one of {', '.join([*NEEDS, 'bare', 'all'])}")
+        wanted |= {known, *NEEDS[known]}
+    return [name for name in NEEDS if name in wanted]

@@ -1,0 +1,127 @@
+"""Everything a group needs before it can start: binaries, wheels, the Debian base, images in the store, manifests."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import debian, gobuild, images, manifests, wheels
+from .layout import Home
+from .oci import Image, Store
+from .progress import Progress
+from .shell import run
+
+BASE_PACKAGES = ("python3", "python3-numpy", "libpython3.11", "ca-certificates", "busybox-static")
+BASE_SUITE = "bookworm"
+NEEDS_BASE = ("knative", "triton")
+
+
+def debian_base(home: Home) -> Path:
+    """Tar file of a minimal Debian 12 with Python: what Envoy, Triton and the storage initializer stand on."""
+    key = hashlib.sha256(" ".join([BASE_SUITE, *BASE_PACKAGES]).encode()).hexdigest()[:12]
+    return home.debian / f"base-{key}.tar"
+
+
+def make_debian_base(home: Home) -> None:
+    target = debian_base(home)
+    if target.exists():
+        return
+    partial = target.with_suffix(".partial.tar")
+    run(
+        [
+            *("mmdebstrap", "--variant=apt", "--mode=root", f"--include={','.join(BASE_PACKAGES)}"),
+            "--dpkgopt=path-exclude=/usr/share/{man,doc,locale}/*",
+            *("--aptopt=Apt::Install-Recommends false", "--format=tar", BASE_SUITE, partial),
+        ]
+    )
+    partial.rename(target)
+
+
+def sources(home: Home) -> images.Sources:
+    by_name = {w.name: w for w in wheels.ALL}
+    return images.Sources(
+        binary=lambda name: gobuild.path_of(home, name),
+        wheel=lambda name: wheels.folder(home, by_name[name]),
+        debian=lambda name: debian.program(home, name),
+        debian_base=lambda: debian_base(home),
+        storage_entrypoint=lambda: manifests.storage_entrypoint(home),
+    )
+
+
+def group_images(home: Home, groups: Iterable[str]) -> list[Image]:
+    where = sources(home)
+    return [image for group in groups for image in images.BY_GROUP[group](where)]
+
+
+@contextmanager
+def _locked(home: Home) -> Iterator[None]:
+    """One build at a time; a second one waits and then finds everything there."""
+    home.root.mkdir(parents=True, exist_ok=True)
+    with (home.root / "build.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@dataclass(frozen=True)
+class Step:
+    name: str
+    title: str
+    seconds: float
+    action: Callable[[Progress], None]
+
+
+def steps(home: Home, groups: list[str]) -> list[Step]:
+    """What is missing, in the order in which it is made."""
+    todo: list[Step] = []
+    if not debian.root(home).exists() or debian.missing_tools():
+        todo.append(Step("debian", "Debian packages", 25, lambda _: debian.ensure(home)))
+    for wanted in wheels.ALL:
+        if wanted.group in groups and not wheels.folder(home, wanted).exists():
+            todo.append(Step(f"wheel-{wanted.name}", f"Python package {wanted.packages[0]}", 8, _wheel(home, wanted)))
+    if any(group in NEEDS_BASE for group in groups) and not debian_base(home).exists():
+        todo.append(Step("base", "Debian base of the images", 60, lambda _: make_debian_base(home)))
+    for family, group, binaries in gobuild.missing(home, groups):
+        names = ", ".join(binary.name for binary in binaries)
+        name = f"go-{family.name}-{group}"
+        todo.append(Step(name, f"building {names}", family.seconds.get(group, 60), _go(home, family, binaries)))
+    for group in groups:
+        if not manifests.file(home, group).exists():
+            todo.append(Step(f"manifests-{group}", f"manifests of {group}", 5, _manifests(home, group)))
+    return todo
+
+
+def _wheel(home: Home, wanted: wheels.Wheels) -> Callable[[Progress], None]:
+    return lambda _: (wheels.ensure(home, wanted), None)[1]
+
+
+def _go(home: Home, family: gobuild.Family, binaries: list[gobuild.Binary]) -> Callable[[Progress], None]:
+    def action(progress: Progress) -> None:
+        gobuild.check_go()
+        gobuild.build(home, family, binaries, lambda text: setattr(progress, "detail", text))
+
+    return action
+
+
+def _manifests(home: Home, group: str) -> Callable[[Progress], None]:
+    return lambda _: manifests.render(home, group)
+
+
+def build(home: Home, groups: list[str], *, keep_go_caches: bool = False, quiet: bool = True) -> None:
+    """Makes all that the groups need and that is not there yet. Stopped in the middle, it goes on where it was."""
+    if quiet and not steps(home, groups):
+        return
+    with _locked(home):
+        todo = steps(home, groups)
+        progress = Progress({step.name: step.seconds for step in todo})
+        for step in todo:
+            with progress.step(step.name, step.title):
+                step.action(progress)
+        store = Store(home.images)
+        for image in group_images(home, groups):
+            store.image(image)
+        if todo and not keep_go_caches:
+            gobuild.drop_caches(home)

@@ -1,0 +1,64 @@
+"""What is being done, for how long, and about how much is left: lines on standard error."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+def clock(seconds: float) -> str:
+    whole = int(seconds)
+    return f"{whole // 60}:{whole % 60:02d}"
+
+
+def remaining(estimates: dict[str, float], done: dict[str, float], current: str, running: float) -> float:
+    """Seconds left: the estimates of what is not done, scaled by how the finished ones compared with theirs.
+
+    estimates: step -> expected seconds. done: step -> measured seconds. current: running step, running: its seconds so far.
+    """
+    expected = sum(estimates[name] for name in done)
+    pace = sum(done.values()) / expected if expected >= 20 else 1.0
+    pace = min(max(pace, 0.3), 5.0)
+    waiting = sum(seconds for name, seconds in estimates.items() if name not in done and name != current)
+    return waiting * pace + max(estimates.get(current, 0) * pace - running, 0)
+
+
+class Progress:
+    """Reports steps against estimates. A line at the start of each step, one every `every` seconds, one at its end."""
+
+    def __init__(self, estimates: dict[str, float], every: float = 20) -> None:
+        self.estimates = estimates
+        self.done: dict[str, float] = {}
+        self.detail = ""
+        self._every = every
+        self._begun = time.monotonic()
+
+    def say(self, text: str) -> None:
+        print(f"[{clock(time.monotonic() - self._begun)}] {text}", file=sys.stderr, flush=True)
+
+    @contextmanager
+    def step(self, name: str, title: str) -> Iterator[None]:
+        begun, stop = time.monotonic(), threading.Event()
+        self.detail = ""
+
+        def left() -> str:
+            return clock(remaining(self.estimates, self.done, name, time.monotonic() - begun))
+
+        def tick() -> None:
+            while not stop.wait(self._every):
+                detail = f" ({self.detail})" if self.detail else ""
+                self.say(f"{title}{detail}: {clock(time.monotonic() - begun)} so far, about {left()} left in all")
+
+        self.say(f"{title} ... about {left()} left in all")
+        ticker = threading.Thread(target=tick, daemon=True)
+        ticker.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            ticker.join()
+        self.done[name] = time.monotonic() - begun
+        self.say(f"{title}: done in {clock(self.done[name])}")

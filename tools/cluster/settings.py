@@ -1,0 +1,56 @@
+"""What an installer sets on top of the manifests; everything else stays as upstream wrote it."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterable
+
+from .addresses import Plan
+from .kube import Json
+
+INGRESS_CLASS = "kourier.ingress.networking.knative.dev"
+DOMAIN = "example.com"
+KNATIVE: dict[str, dict[str, str]] = {
+    "config-network": {"ingress-class": INGRESS_CLASS},
+    "config-domain": {DOMAIN: ""},
+    # Knative would ask the registries itself, from its pod, for each tag's digest.
+    "config-deployment": {"registries-skipping-tag-resolving": "nvcr.io,index.docker.io,gcr.io,ghcr.io,quay.io,registry.k8s.io"},
+    "config-observability": {"request-metrics-protocol": "prometheus", "metrics-protocol": "prometheus"},
+    "config-autoscaler": {"allow-zero-initial-scale": "true"},
+    # Tenants with GPUs need the first two; the platform's pods may carry the others.
+    "config-features": {
+        "kubernetes.podspec-nodeselector": "enabled",
+        "kubernetes.podspec-tolerations": "enabled",
+        "kubernetes.podspec-affinity": "enabled",
+    },
+}
+
+
+def adjust(manifests: Iterable[Json], plan: Plan) -> list[Json]:
+    """Copies of the objects with the settings in them."""
+    return [_adjusted(copy.deepcopy(manifest), plan) for manifest in manifests]
+
+
+def _adjusted(manifest: Json, plan: Plan) -> Json:
+    kind, name = manifest["kind"], manifest["metadata"]["name"]
+    namespace = manifest["metadata"].get("namespace")
+    if kind == "ConfigMap" and namespace == "knative-serving" and name in KNATIVE:
+        manifest["data"] = {**manifest.get("data", {}), **KNATIVE[name]}
+    elif kind == "ConfigMap" and name == "inferenceservice-config":
+        ingress = {**json.loads(manifest["data"]["ingress"]), "disableIstioVirtualHost": True, "ingressClassName": INGRESS_CLASS}
+        manifest["data"]["ingress"] = json.dumps(ingress)
+        manifest["data"]["deploy"] = json.dumps({"defaultDeploymentMode": "Knative"})
+    elif kind == "Service" and namespace == "kourier-system" and name == "kourier":
+        manifest["spec"]["clusterIP"] = plan.gateway_ip
+    elif kind == "Deployment":
+        _probe_soon(manifest)
+    return manifest
+
+
+def _probe_soon(deployment: Json) -> None:
+    """First readiness probe after a second, not after up to thirty: a start is ready when it is, not when a delay is over."""
+    for container in deployment["spec"]["template"]["spec"]["containers"]:
+        probe = container.get("readinessProbe")
+        if probe:
+            probe.update(initialDelaySeconds=1, periodSeconds=1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: triton_repository
 short_description: Check a Triton model repository and publish it to S3
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Checks the model folders of a Triton model repository and publishes them to S3 or MinIO under a prefix that names
     their content, C(<prefix>/<repository>/<digest>/<model>/...). What lies there never changes, so a deployed model

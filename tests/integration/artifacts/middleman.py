@@ -73,7 +73,7 @@ class Middleman:
                 if self.command != "HEAD":
                     self.wfile.write(body)
 
-            do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = forward
+            do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = forward  # noqa: N815
 
             def log_message(self, *_arguments: object) -> None:
                 pass

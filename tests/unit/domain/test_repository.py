@@ -173,17 +173,19 @@ class TestLocation:
 
     @pytest.mark.parametrize("alias", ["models", "models/x", "mod", "models-2"])
     def test_an_alias_that_would_be_served_with_the_publications(self, alias: str) -> None:
-        with pytest.raises(InvalidIntent, match="^alias = "):
+        with pytest.raises(InvalidIntent, match=r"^alias = "):
             alias_location("bucket", "models", alias)
 
     @pytest.mark.parametrize("value", ["", "/", "a//b", "../a", "a/./b", "a\nb"])
     def test_what_is_no_folder(self, value: str) -> None:
-        with pytest.raises(InvalidIntent, match="^prefix = "):
+        with pytest.raises(InvalidIntent, match=r"^prefix = "):
             location("bucket", value, "add_sub", DIGEST)
-        with pytest.raises(InvalidIntent, match="^alias = "):
+        with pytest.raises(InvalidIntent, match=r"^alias = "):
             alias_location("bucket", "models", value)
 
-    @pytest.mark.parametrize(("field", "repository", "digest"), [("repository", "a/b", DIGEST), ("digest", "a", "../x")])
+    @pytest.mark.parametrize(
+        ("field", "repository", "digest"), [("repository", "a/b", DIGEST), ("digest", "a", "../x")]
+    )
     def test_names_that_would_lead_elsewhere(self, field: str, repository: str, digest: str) -> None:
         with pytest.raises(InvalidIntent, match=f"^{field} = "):
             location("bucket", "models", repository, digest)

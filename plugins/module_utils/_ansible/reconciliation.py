@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import time
 import typing as t
@@ -145,8 +146,13 @@ def _settings(module: AnsibleModule, cluster: t.Any) -> Settings:
         default_mode=module.params["default_serving_mode"] or info.get("default_mode") or KNATIVE,
         kserve_version=parse_version(version) if version else None,
         strict=module.params["strict"],
-        long_hosts=bool(info.get("domain_template")),
+        long_hosts=_long_hosts(info.get("domain_template")),
     )
+
+
+def _long_hosts(template: str | None) -> bool:
+    """Whether name and namespace are labels of their own in the host names of Standard mode; by default they share one."""
+    return bool(template) and not re.search(r"\.Name\s*\}\}-\{\{\s*\.Namespace", str(template))
 
 
 def _claim_settings(module: AnsibleModule) -> ClaimSettings:

@@ -2,12 +2,10 @@ from __future__ import annotations
 
 import json
 import shutil
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from ansible.module_utils import basic
 
@@ -35,21 +33,7 @@ def middleman(s3: Any) -> Iterator[Middleman]:
 
 @pytest.fixture
 def client(s3: Any) -> Any:
-    return boto3.client(
-        "s3",
-        endpoint_url=s3.endpoint_url,
-        aws_access_key_id=s3.access_key,
-        aws_secret_access_key=s3.secret_key,
-        region_name="us-east-1",
-    )
-
-
-@pytest.fixture
-def bucket(client: Any) -> str:
-    """A bucket of the test's own."""
-    name = f"test-{uuid.uuid4()}"
-    client.create_bucket(Bucket=name)
-    return name
+    return s3.client()
 
 
 @pytest.fixture

@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
 
+from .initializer import Initializer
 from .server import Environment
 
 ROOT = Path(__file__).resolve().parents[3]
+CACHE = Path(os.environ.get("MLOPS_SERVING_CACHE") or Path.home() / ".cache" / "mlops.serving")
 
 
 @pytest.fixture(scope="session")
@@ -22,10 +25,14 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def triton() -> Environment:
     """The installed Triton. A machine that cannot run it skips, except in CI."""
-    cache = Path(os.environ.get("MLOPS_SERVING_CACHE") or Path.home() / ".cache" / "mlops.serving")
     try:
-        return Environment(cache / "triton-0.5.11")
+        return Environment(CACHE / "triton-0.5.11")
     except RuntimeError as error:
         if os.environ.get("CI") == "true":
             raise
         pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def initializer() -> Initializer:
+    return Initializer(CACHE / f"kserve-storage-0.21.0-{sys.version_info[0]}.{sys.version_info[1]}")

@@ -60,11 +60,15 @@ def _run(verb: str, state: Path, *options: str) -> None:
         raise RuntimeError(answer.stderr)
 
 
-def _service(name: str, factory: pytest.TempPathFactory, *options: str) -> Iterator[tuple[dict[str, str], dict[str, Any]]]:
+def _service(
+    name: str, factory: pytest.TempPathFactory, *options: str
+) -> Iterator[tuple[dict[str, str], dict[str, Any]]]:
     """Start one service on any free port; yields its environment variables and what its state file says."""
     state = factory.mktemp(name) / "state"
     try:
-        _run("up", state, "--services", name, f"--{name}-port", str(_free_port()), "--binaries", str(Path(sys.executable).parent), *options)
+        binaries = str(Path(sys.executable).parent)
+        port = str(_free_port())
+        _run("up", state, "--services", name, f"--{name}-port", port, "--binaries", binaries, *options)
         yield json.loads((state / "env.json").read_text()), json.loads((state / "stack.json").read_text())[name]
     finally:
         _run("down", state, "--remove")
@@ -80,8 +84,8 @@ def _free_port() -> int:
 
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    options = (*("--postgres-option", "fsync=off"), *("--postgres-option", "max_connections=200"))
-    for environment, _state in _service("postgres", tmp_path_factory, *options):
+    options = json.dumps({"fsync": "off", "max_connections": 200})
+    for environment, _state in _service("postgres", tmp_path_factory, "--postgres-options", options):
         yield environment["DATABASE_URL"]
 
 

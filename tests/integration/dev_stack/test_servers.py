@@ -15,7 +15,9 @@ def test_postgres_has_the_extensions_of_the_platform_and_refuses_a_wrong_passwor
     connection = psycopg2.connect(database)
     with connection, connection.cursor() as cursor:
         cursor.execute("create extension citext; create extension pgcrypto")
-        cursor.execute("select 'Demo'::citext = 'demo'::citext, gen_random_uuid() is not null, current_setting('listen_addresses')")
+        cursor.execute(
+            "select 'Demo'::citext = 'demo'::citext, gen_random_uuid() is not null, current_setting('listen_addresses')"
+        )
         assert cursor.fetchone() == (True, True, "127.0.0.1")
     connection.close()
     with pytest.raises(psycopg2.OperationalError, match="password authentication failed"):

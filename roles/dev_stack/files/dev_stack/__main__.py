@@ -24,7 +24,9 @@ def names(text: str) -> tuple[str, ...]:
 
 def identifier(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]{0,62}", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no name of letters, digits, '_' and '-' of at most 63 characters")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no name of letters, digits, '_' and '-' of at most 63 characters"
+        )
     return text
 
 
@@ -32,6 +34,19 @@ def port(text: str) -> int:
     if not text.isdigit() or int(text) > 65_535:
         raise argparse.ArgumentTypeError(f"{text!r} is no port between 0 and 65535")
     return int(text)
+
+
+def settings_of(text: str) -> tuple[str, ...]:
+    """`{"fsync": "off"}` -> `("fsync=off",)`; the values reach a shell of pg_ctl's, so nothing but plain words is let through."""
+    try:
+        options = json.loads(text)
+        pairs = tuple(f"{name}={value}" for name, value in options.items())
+    except (ValueError, AttributeError):
+        raise argparse.ArgumentTypeError(f"{text!r} is no JSON object") from None
+    for pair in pairs:
+        if not re.fullmatch(r"[a-z_.]+=[\w.,:/*-]*", pair):
+            raise argparse.ArgumentTypeError(f"{pair!r} is no setting of Postgres with a plain value")
+    return pairs
 
 
 def arguments() -> argparse.Namespace:
@@ -43,9 +58,11 @@ def arguments() -> argparse.Namespace:
         parser.add_argument(f"--{service}-port", type=port, default=0, help="0: the usual one if free, else any")
     parser.add_argument("--database", type=identifier, default="mlops")
     parser.add_argument("--buckets", type=names, default=("mlops-artifacts",))
-    parser.add_argument("--binaries", type=Path, action="append", default=[], help="folder searched before a package is installed")
+    parser.add_argument(
+        "--binaries", type=Path, action="append", default=[], help="folder searched before a package is installed"
+    )
     parser.add_argument("--postgres-bin", default="", help="folder of a server, or 'package' for the packaged one")
-    parser.add_argument("--postgres-option", action="append", default=[], metavar="NAME=VALUE")
+    parser.add_argument("--postgres-options", type=settings_of, default=(), help="a JSON object of its settings")
     parser.add_argument("--run-as", default="", help="Postgres' user when this is run by root")
     parser.add_argument("--remove", action="store_true", help="down: remove data, packages and credentials")
     parser.add_argument("--check", action="store_true", help="change nothing, say what would be done")
@@ -66,7 +83,7 @@ def main() -> int:
         buckets=given.buckets,
         binaries=tuple(folder.absolute() for folder in given.binaries),
         postgres_bin=given.postgres_bin,
-        postgres_options=tuple(given.postgres_option),
+        postgres_options=given.postgres_options,
         run_as=given.run_as,
     )
     try:

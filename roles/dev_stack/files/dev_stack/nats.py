@@ -21,9 +21,11 @@ NAME, USUAL_PORT, USER, BINARY = "nats", 4222, "mlops", "nats-server"
 
 
 def plan(settings: Settings, kept: dict[str, Any], running: bool) -> dict[str, Any]:
-    wanted = settings.ports[NAME]
-    port = kept["port"] if running and wanted in (0, kept["port"]) else choose_port(NAME, wanted, kept.get("port"), USUAL_PORT)
-    return {"port": port, "server": str(packages.find(BINARY, settings.search) or settings.environment / "bin" / BINARY)}
+    server = packages.find(BINARY, settings.search) or settings.environment / "bin" / BINARY
+    return {
+        "port": choose_port(NAME, settings.ports[NAME], kept.get("port"), USUAL_PORT, running),
+        "server": str(server),
+    }
 
 
 def missing(settings: Settings, spec: dict[str, Any]) -> str | None:

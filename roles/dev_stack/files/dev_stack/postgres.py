@@ -15,7 +15,6 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from . import packages
 from .processes import LOOPBACK, Record, StackError, choose_port, record, stop, tail
 from .settings import Settings
 
@@ -25,11 +24,9 @@ NAME, USUAL_PORT, USER = "postgres", 5432, "mlops"
 
 def plan(settings: Settings, kept: dict[str, Any], running: bool) -> dict[str, Any]:
     """What the server is to be; the state keeps it, and a difference means a restart."""
-    wanted = settings.ports[NAME]
-    port = kept["port"] if running and wanted in (0, kept["port"]) else choose_port(NAME, wanted, kept.get("port"), USUAL_PORT)
     server = _installed(settings)
     return {
-        "port": port,
+        "port": choose_port(NAME, settings.ports[NAME], kept.get("port"), USUAL_PORT, running),
         "server": str(server) if server else "package",
         "database": settings.database,
         "options": sorted(settings.postgres_options),
@@ -120,8 +117,8 @@ def _initialise(run: _Runner, server: Path, data: Path, password: str) -> None:
         if run.who:
             os.chown(secret, run.who["user"], run.who["group"])
         shutil.rmtree(data, ignore_errors=True)  # what an interrupted attempt left
-        command = [server / "initdb", "-D", data, "-U", USER, "-A", "scram-sha-256", f"--pwfile={secret}"]
-        run("make its data folder", [*command, "--no-sync", "-E", "UTF8", "--locale=C"])
+        command: list[str | Path] = [server / "initdb", "-D", data, "-U", USER, "--no-sync", "-E", "UTF8", "--locale=C"]
+        run("make its data folder", [*command, "-A", "scram-sha-256", f"--pwfile={secret}"])
     finally:
         secret.unlink()
 

@@ -117,8 +117,13 @@ def any_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def choose_port(service: str, wanted: int, kept: int | None, usual: int) -> int:
-    """The port that was asked for; else the one used before, the usual one, or any: the first that is free."""
+def choose_port(service: str, wanted: int, kept: int | None, usual: int, running: bool) -> int:
+    """The port that was asked for; else the one used before, the usual one, or any: the first that is free.
+
+    `running` says that the service itself holds the port `kept`.
+    """
+    if running and kept and wanted in (0, kept):
+        return kept
     if wanted:
         if not is_free(wanted):
             raise StackError(

@@ -12,7 +12,14 @@ from datetime import datetime, timezone
 
 
 def request(
-    method: str, host: str, port: int, path: str, access_key: str, secret_key: str, body: bytes = b"", region: str = "us-east-1"
+    method: str,
+    host: str,
+    port: int,
+    path: str,
+    access_key: str,
+    secret_key: str,
+    body: bytes = b"",
+    region: str = "us-east-1",
 ) -> int:
     """Send it and return the status. `path` needs no quoting. Raises OSError where nobody answers."""
     now = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")

@@ -108,7 +108,18 @@ def _report(folder: Path, state: State, actions: list[str]) -> dict[str, Any]:
         }
         for name, kept in state.items()
     }
-    return {"changed": bool(actions), "actions": actions, "services": services, "env_file": str(folder / "env")}
+    env_file = str(folder / "env")
+    rows = [
+        f"{name:<9} {entry['address']:<17} {entry['server']}" for name, entry in services.items() if entry["running"]
+    ]
+    summary = [*rows, f"For your shell:  . {env_file}"]
+    return {
+        "changed": bool(actions),
+        "actions": actions,
+        "services": services,
+        "env_file": env_file,
+        "summary": summary,
+    }
 
 
 def _remove(folder: Path, state: State) -> None:
@@ -130,7 +141,9 @@ def _load(folder: Path) -> State:
     except FileNotFoundError:
         return {}
     except ValueError as error:
-        raise StackError(f"{folder / 'stack.json'} cannot be read ({error}). Remove it and end its processes by hand.") from None
+        raise StackError(
+            f"{folder / 'stack.json'} cannot be read ({error}). Remove it and end its processes by hand."
+        ) from None
     return state
 
 

@@ -16,7 +16,7 @@ from .._domain.readiness import Observed, observe
 from .._domain.versions import STANDARD
 from . import fence as fencing
 from . import ownership
-from .cluster_info import collect
+from .cluster_info import collect, missing_rights
 from .kubernetes_client import APPLY_PATCH, JSON_PATCH, KubernetesClient, Query
 from .service_watch import watch_services
 
@@ -44,7 +44,7 @@ class KServeCluster:
 
     def __init__(self, client: KubernetesClient) -> None:
         self._client = client
-        self._unreadable: set[str] = set()
+        self._unreadable: set[tuple[str, str]] = set()
 
     @classmethod
     def connect(cls, options: t.Mapping[str, t.Any]) -> KServeCluster:
@@ -219,6 +219,10 @@ class KServeCluster:
         """Versions, modes and capacity; see ``cluster_info.collect``."""
         return collect(self._client, **where)
 
+    def missing_rights(self, namespace: str) -> Documents:
+        """What this credential may not do there; see ``cluster_info.missing_rights``."""
+        return missing_rights(self._client, namespace)
+
     def _take_over(self, live: Document, taken: ownership.Takeover, action: str) -> Document:
         namespace, name = _key(live)
         return t.cast(
@@ -266,11 +270,9 @@ class KServeCluster:
 
     def _note_unreadable(self, kind: str, namespace: str, error: Forbidden) -> None:
         """Without this right the wait still ends, only later and with less to say: a warning, no failure."""
-        if (kind + namespace) not in self._unreadable:
-            self._unreadable.add(kind + namespace)
-            self._client.warnings.append(
-                f"{kind} in namespace {namespace} cannot be read, so failures show late: {error}"
-            )
+        if (kind, namespace) not in self._unreadable:
+            self._unreadable.add((kind, namespace))
+            self._client.warn(f"{kind} in namespace {namespace} cannot be read, so failures show late: {error}")
 
     def _pages(self, path: str, action: str, label_selector: str | None) -> Documents:
         found: Documents = []

@@ -15,9 +15,23 @@ from .._domain.quantity import amount
 from .._domain.versions import normal_mode
 from .kubernetes_client import KubernetesClient
 
-__all__ = ("collect",)
+__all__ = ("RIGHTS", "collect", "missing_rights")
 
 Document = dict[str, t.Any]
+
+# What deploying, following and judging an endpoint needs in its namespace: (verbs, group, resource, what it is for)
+RIGHTS: tuple[tuple[tuple[str, ...], str, str, str], ...] = (
+    (
+        ("get", "list", "watch", "create", "patch", "delete"),
+        "serving.kserve.io",
+        "inferenceservices",
+        "deploy endpoints",
+    ),
+    (("get", "create", "update", "delete"), "coordination.k8s.io", "leases", "keep late workers from writing"),
+    (("list",), "", "pods", "say why a model does not get ready"),
+    (("get",), "apps", "deployments", "follow endpoints in Standard mode"),
+    (("get",), "", "pods/proxy", "read metrics from the pods where there is no Prometheus"),
+)
 
 # component: (namespace, names that its controller's Deployment has had)
 _CONTROLLERS: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -60,6 +74,34 @@ def collect(
     found["gpus"] = _gpus(client, unread)
     found["unread"] = unread
     return found
+
+
+def missing_rights(client: KubernetesClient, namespace: str) -> list[Document]:
+    """What this credential may not do in a namespace: ``[{verb, resource, needed_to}]``; the API server is asked."""
+    missing = []
+    for verbs, group, resource, needed_to in RIGHTS:
+        kind, _, subresource = resource.partition("/")
+        for verb in verbs:
+            attributes = {
+                "namespace": namespace,
+                "verb": verb,
+                "group": group,
+                "resource": kind,
+                "subresource": subresource,
+            }
+            review = client.request(
+                "POST",
+                "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
+                action=f"ask what may be done in namespace {namespace}",
+                body={
+                    "apiVersion": "authorization.k8s.io/v1",
+                    "kind": "SelfSubjectAccessReview",
+                    "spec": {"resourceAttributes": attributes},
+                },
+            )
+            if not review["status"].get("allowed"):
+                missing.append({"verb": verb, "resource": f"{resource}.{group}".rstrip("."), "needed_to": needed_to})
+    return missing
 
 
 def _version(

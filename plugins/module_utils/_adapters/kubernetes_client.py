@@ -76,6 +76,12 @@ class KubernetesClient:
         self._api.close()
         self._pool.clear()
 
+    def warn(self, text: str) -> None:
+        """Keep a warning for the end of the run, each text once."""
+        with self._lock:
+            if text not in self.warnings and len(self.warnings) < _MOST_WARNINGS:
+                self.warnings.append(text)
+
     def get(self, path: str, *, action: str, query: Query | None = None, accept: str | None = None) -> t.Any:
         """The object at ``path``, or None where there is none.
 
@@ -110,7 +116,7 @@ class KubernetesClient:
             if isinstance(outcome, Answer):
                 if absent_ok and is_absent(outcome):
                     return None
-                if not is_retryable(outcome.code):
+                if not is_retryable(outcome):
                     raise translate(outcome, action, self.host)
                 told = outcome.retry_after
             else:
@@ -225,12 +231,8 @@ class KubernetesClient:
 
     def _collect_warnings(self, response: t.Any) -> None:
         texts = [text for header in response.headers.getlist("Warning") for text in warnings_of(header)]
-        if not texts:
-            return
-        with self._lock:
-            for text in texts:
-                if text not in self.warnings and len(self.warnings) < _MOST_WARNINGS:
-                    self.warnings.append(text)
+        for text in texts:
+            self.warn(text)
 
     def _unreachable(self, error: Exception, action: str) -> Unavailable:
         """The network's error in words; none of urllib3's texts carries a header, so none can carry a token."""

@@ -17,6 +17,8 @@ __all__ = ("Answer", "is_absent", "is_retryable", "parse_status", "retry_after",
 
 # The API server adds this text for every webhook and policy that said no, whatever status code they chose.
 _DENIED = re.compile(r"denied (the )?request|exceeded quota|violates PodSecurity|is being terminated")
+# Server-side apply of what the schema does not have is a 500, though no second try makes it better (seen on 1.34).
+_INVALID_PATCH = re.compile(r"failed to create typed patch object")
 _WARNING = re.compile(r'\b299 \S+ "((?:[^"\\]|\\.)*)"')
 _RETRYABLE = (429, 500, 502, 503, 504)
 _LONGEST_WAIT = 30.0
@@ -67,8 +69,8 @@ def retry_after(headers: t.Mapping[str, str]) -> float | None:
         return None
 
 
-def is_retryable(code: int) -> bool:
-    return code in _RETRYABLE
+def is_retryable(answer: Answer) -> bool:
+    return answer.code in _RETRYABLE and not _INVALID_PATCH.search(answer.message)
 
 
 def is_absent(answer: Answer) -> bool:
@@ -88,7 +90,7 @@ def translate(answer: Answer, action: str, host: str) -> ServingError:
     """
     message = answer.message or answer.reason or f"HTTP {answer.code}"
     what = f"cannot {action}: {message.rstrip('.')}"
-    if _DENIED.search(message) and answer.code < 500:
+    if _INVALID_PATCH.search(message) or (_DENIED.search(message) and answer.code < 500):
         return _refused(answer, what)
     if answer.code == 401:
         return Forbidden(
@@ -101,7 +103,7 @@ def translate(answer: Answer, action: str, host: str) -> ServingError:
         return _missing(answer, what, action, host)
     if answer.code in (409, 412):
         return _conflict(answer, what)
-    if answer.code == 405 or is_retryable(answer.code) or answer.code >= 500:
+    if answer.code == 405 or answer.code >= 500 or answer.code == 429:
         return Unavailable(
             f"{what} (API server {host}, HTTP {answer.code})",
             retry_after=answer.retry_after,

@@ -16,7 +16,7 @@ import socket
 import threading
 import typing as t
 
-from .._domain.errors import ServingError, Unavailable
+from .._domain.errors import Forbidden, ServingError, Unavailable
 from .kubernetes_client import KubernetesClient, Query
 
 __all__ = ("watch_services",)
@@ -43,7 +43,7 @@ def watch_services(client: KubernetesClient, path: str, on_change: OnChange, sto
     """Block until ``stop`` is set; call ``on_change(namespace, name)`` for every change and, after a list, for each object.
 
     :param path: of the collection, of one namespace or of all
-    :raises Forbidden: where the credential may not list or watch; everything that can pass is waited for
+    Everything that can pass is waited for, a missing right too: it is noted once in ``client.warnings``.
     """
     version: str | None = None
     known: Names = set()
@@ -62,6 +62,9 @@ def watch_services(client: KubernetesClient, path: str, on_change: OnChange, sto
         except Unavailable as error:
             failures += 1
             stop.wait(max(error.retry_after or 0.0, _pause(failures)))
+        except Forbidden as error:
+            client.warn(f"changes are not heard of, only polled for: {error}")
+            stop.wait(_LONGEST_PAUSE)
 
 
 def _list(client: KubernetesClient, path: str) -> tuple[str, Names]:

@@ -90,12 +90,18 @@ def test_resources_move_as_a_whole_and_other_peoples_variables_stay() -> None:
     assert ours["fieldsV1"]["f:spec"]["f:predictor"]["f:model"]["f:resources"] == model["f:resources"]
 
 
-def test_a_default_that_the_webhook_adds_does_not_change_hands_at_every_apply() -> None:
+def test_all_of_our_own_post_becomes_an_apply() -> None:
+    posted = predictor(model={".": {}, "f:env": {".": {}, 'k:{"name":"B"}': {".": {}, "f:value": {}}}})
+    found = ownership.takeover(service(entry("mlops.serving", "Update", posted)), ownership.rendered_paths(MANIFEST))
+    assert found is not None
+    assert [one["fieldsV1"] for one in found.managed_fields] == [
+        predictor(model={"f:env": {'k:{"name":"B"}': {"f:value": {}}}})
+    ]
+
+
+def test_a_default_that_another_writer_recorded_stays_its() -> None:
     defaults = {"f:metadata": {"f:annotations": {"f:modelFormat": {}}}, **predictor(model={"f:protocolVersion": {}})}
-    assert (
-        ownership.takeover(service(entry("mlops.serving", "Update", defaults)), ownership.rendered_paths(MANIFEST))
-        is None
-    )
+    assert ownership.takeover(service(entry("someone", "Update", defaults)), ownership.rendered_paths(MANIFEST)) is None
 
 
 def test_what_was_rendered_before_is_ours_too() -> None:

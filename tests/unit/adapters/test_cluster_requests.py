@@ -153,6 +153,11 @@ def test_a_kept_connection_that_was_closed_gets_one_more_try(
             Refused,
             r"^spec\.y: cannot apply",
         ),
+        (
+            status(500, "", "failed to create typed patch object (ns/demo): .spec.foo: field not declared in schema"),
+            Refused,
+            r"\.spec\.foo: field not declared in schema",
+        ),
         (status(400, "BadRequest", 'strict decoding error: unknown field "spec.foo"'), Refused, "spec.foo"),
         (status(401, "Unauthorized", "Unauthorized"), Forbidden, "does not accept the credentials.*renew the token"),
         (

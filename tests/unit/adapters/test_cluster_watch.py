@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 from ansible_collections.mlops.serving.plugins.module_utils._adapters.cluster import KServeCluster
-from ansible_collections.mlops.serving.plugins.module_utils._domain.errors import Forbidden
 from ansible_collections.mlops.serving.tests.unit.adapters.api_server_stub import Reply, StubApiServer, status
 
 ALL = "/apis/serving.kserve.io/v1beta1/namespaces/ns/inferenceservices"
@@ -61,6 +60,10 @@ class Watched:
     def until(self, condition: Callable[[list[str]], bool]) -> None:
         with self._changed:
             assert self._changed.wait_for(lambda: condition(self.told), 10), (self.told, self.error)
+
+    @property
+    def warnings(self) -> list[str]:
+        return self._cluster.warnings
 
     def end(self) -> float:
         started = time.monotonic()
@@ -172,8 +175,10 @@ def test_it_ends_promptly_while_the_stream_is_silent(
     assert len(server.asked) == 2
 
 
-def test_a_missing_right_is_an_error_not_a_wait(server: StubApiServer, watched: Watched) -> None:
+def test_a_missing_right_is_said_once_and_waited_for(server: StubApiServer, watched: Watched) -> None:
     server.on("GET", ALL, status(403, "Forbidden", 'User "x" cannot list resource "inferenceservices"'))
     watched.start()
-    watched._thread.join(10)
-    assert isinstance(watched.error, Forbidden)
+    server.wait_for(1)
+    assert watched.end() < 2.0
+    assert watched.error is None
+    assert [warning for warning in watched.warnings if "only polled for" in warning]

@@ -210,7 +210,7 @@ class _Work:
         return observe(self._cluster.get(*self.key)).mode or self._cluster.info().get("default_mode") or KNATIVE
 
     def _end(self, error: ServingError | None) -> float | None:
-        self.error, self.done = error, True
+        self.error, self.done = error.at(f"{self.namespace}/{self.name}") if error else None, True
         if error is None:
             self.waits_for = None
         return None
@@ -254,7 +254,7 @@ def _run(works: list[_Work], cluster: KServeCluster, *, wait: bool) -> None:
 
 def _report(module: AnsibleModule, result: Result, work: _Work) -> None:
     if work.error is not None:
-        result["failed_endpoints"].append(failed(work.error, name=f"{work.namespace}/{work.name}"))
+        result["failed_endpoints"].append(failed(work.error))
     changed = bool(work.writes) and not (module.check_mode and work.error)
     result["changed"] = result["changed"] or changed
     entry: Document = {"name": work.name, "namespace": work.namespace, "changed": changed, "writes": work.writes}

@@ -10,6 +10,7 @@ from pathlib import Path
 
 GO_FOLDER = Path(__file__).parent / "go"
 KUBERNETES = "v1.34.3"
+KNATIVE = ("controller", "webhook", "autoscaler", "activator", "queue")
 _VERSION = "k8s.io/component-base/version"
 
 
@@ -33,7 +34,7 @@ class Family:
     binaries: tuple[Binary, ...]
     seconds: dict[str, int]
     ldflags: str = "-s -w"
-    archive: str = ""  # "module@version": built inside that module's own archive, where its own replacements count
+    archive: str = ""  # module path: built inside that module's own archive, where its own replacements count
 
     @property
     def folder(self) -> Path:
@@ -60,15 +61,24 @@ def _kubernetes() -> Family:
         (
             Binary("etcd", "go.etcd.io/etcd/server/v3", "base"),
             *(Binary(name, f"{cmd}/{name}", "base") for name in names),
+            Binary("coredns", "./coredns", "base"),
+            Binary("pause", "./pause", "base"),
+            *(Binary(f"knative-{name}", f"knative.dev/serving/cmd/{name}", "knative") for name in KNATIVE),
+            Binary("kourier", "knative.dev/net-kourier/cmd/kourier", "knative"),
             Binary("kube-rbac-proxy", "github.com/brancz/kube-rbac-proxy/cmd/kube-rbac-proxy", "kserve"),
             Binary("kserve-manager", "github.com/kserve/kserve/cmd/manager", "kserve"),
         ),
-        {"base": 420, "kserve": 100},
+        {"base": 420, "knative": 60, "kserve": 100},
         f"-s -w -X {_VERSION}.gitVersion={KUBERNETES} -X {_VERSION}.gitMajor=1 -X {_VERSION}.gitMinor=34",
     )
 
 
 FAMILIES: tuple[Family, ...] = (
     _kubernetes(),
-    Family("small", (Binary("coredns", "./coredns", "base"), Binary("pause", "./pause", "base")), {"base": 70}),
+    Family(
+        "certmanager",
+        tuple(Binary(f"cert-manager-{name}", f"./cmd/{name}", "kserve") for name in ("controller", "webhook", "cainjector")),
+        {"kserve": 165},
+        archive="github.com/cert-manager/cert-manager",
+    ),
 )

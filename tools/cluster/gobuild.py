@@ -6,20 +6,25 @@ GOMODCACHE of the environment name places of their own, which are used and kept.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
+import signal
 import subprocess
+import threading
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from . import modules
 from .errors import ClusterError
 from .families import FAMILIES, Binary, Family
 from .layout import Home
 from .shell import run
 
 MINIMUM_GO = (1, 26)
+ATTEMPTS = 4
+STALL_SECONDS = 90
 
 
 def environment(home: Home) -> dict[str, str]:
@@ -66,13 +71,10 @@ def missing(home: Home, groups: Iterable[str]) -> list[tuple[Family, str, list[B
 
 
 def module_folder(home: Home, family: Family, module: str) -> Path:
-    """Folder of a module's sources at the version that the family's go.mod chose (downloaded if need be)."""
-    env = environment(home)
-    if family.archive:
-        said = run(["go", "mod", "download", "-json", module], cwd=family.folder, env=env)
-        return Path(json.loads(said)["Dir"])
-    version = run(["go", "list", "-m", "-f", "{{.Version}}", module], cwd=family.folder, env=env).strip()
-    return Path(json.loads(run(["go", "mod", "download", "-json", f"{module}@{version}"], cwd=family.folder, env=env))["Dir"])
+    """Folder of a module's sources at the version that the family's go.mod chose; downloaded and checked if need be."""
+    version = modules.version_of((family.folder / "go.mod").read_text(), module)
+    command = ["go", "mod", "download", "-json", f"{module}@{version}"]
+    return modules.path_in_download(run(command, cwd=family.folder, env=environment(home)))
 
 
 def build(home: Home, family: Family, binaries: list[Binary], detail: Callable[[str], None]) -> None:
@@ -87,12 +89,12 @@ def build(home: Home, family: Family, binaries: list[Binary], detail: Callable[[
         for batch in _batches(binaries):
             _go_build(home, family, where, [b.package for b in batch], partial, detail)
             for binary in batch:
-                (partial / _output(binary.package)).rename(target / binary.name)
+                (partial / output_name(binary.package)).rename(target / binary.name)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _output(package: str) -> str:
+def output_name(package: str) -> str:
     """Name that `go build -o folder/` gives to a package's binary: the last part of its path that is not a major version."""
     parts = [part for part in package.split("/") if not re.fullmatch(r"v\d+", part)]
     return parts[-1]
@@ -103,7 +105,7 @@ def _batches(binaries: list[Binary]) -> list[list[Binary]]:
     result: list[list[Binary]] = []
     for binary in binaries:
         for batch in result:
-            if all(_output(binary.package) != _output(other.package) for other in batch):
+            if all(output_name(binary.package) != output_name(other.package) for other in batch):
                 batch.append(binary)
                 break
         else:
@@ -113,21 +115,70 @@ def _batches(binaries: list[Binary]) -> list[list[Binary]]:
 
 def _go_build(home: Home, family: Family, where: Path, packages: list[str], out: Path, detail: Callable[[str], None]) -> None:
     command = ["go", "build", "-v", "-mod=readonly", "-trimpath", "-ldflags", family.ldflags, "-o", f"{out}/", *packages]
-    process = subprocess.Popen(
-        command, cwd=where, env={**os.environ, **environment(home)}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    compiled, said = 0, []
-    assert process.stdout is not None
-    for line in process.stdout:
-        if line.startswith("go: downloading"):
-            detail(f"downloading {line.split()[2]}")
-        elif re.fullmatch(r"[\w./\-~+!]+\n", line):
-            compiled += 1
-            detail(f"{compiled} packages compiled")
-        else:
-            said.append(line)
-    if process.wait() != 0:
-        raise ClusterError(f"go build of {family.name} failed: {''.join(said)[-2000:] or 'it said nothing'}")
+    for attempt in range(ATTEMPTS):
+        process = subprocess.Popen(
+            command, cwd=where, env={**os.environ, **environment(home)}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        watch = Watch(process.pid)
+        compiled, said = 0, []
+        assert process.stdout is not None
+        for line in process.stdout:
+            watch.alive()
+            if line.startswith("go: downloading"):
+                detail(f"downloading {line.split()[2]}")
+            elif re.fullmatch(r"[\w./\-~+!]+\n", line):
+                compiled += 1
+                detail(f"{compiled} packages compiled")
+            else:
+                said.append(line)
+        if process.wait() == 0:
+            return
+        if not watch.stalled or attempt == ATTEMPTS - 1:
+            break
+        detail("a download stood still: trying again")
+    raise ClusterError(f"go build of {family.name} failed: {''.join(said)[-2000:] or 'it said nothing'}")
+
+
+def _has_children(pid: int) -> bool:
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = path.read_text().rsplit(")", 1)[1].split()[1]
+        except (OSError, IndexError):
+            continue
+        if parent == str(pid):
+            return True
+    return False
+
+
+class Watch:
+    """Ends a go command that waits for the network for ever: it said nothing for long and has no compiler running.
+
+    A connection that the other side forgot keeps the go command for a quarter of an hour otherwise.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self.stalled = False
+        self._pid = pid
+        self._seen = time.monotonic()
+        threading.Thread(target=self._look, daemon=True).start()
+
+    def alive(self) -> None:
+        self._seen = time.monotonic()
+
+    def _look(self) -> None:
+        while True:
+            time.sleep(5)
+            if not Path(f"/proc/{self._pid}").exists():
+                return
+            if _has_children(self._pid):
+                self.alive()
+            elif time.monotonic() - self._seen > STALL_SECONDS:
+                self.stalled = True
+                try:
+                    os.kill(self._pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+                return
 
 
 def drop_caches(home: Home) -> None:

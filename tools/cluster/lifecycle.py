@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import cgroups, controlplane, corefiles, debian, gobuild, manifests, network, nodefiles, parts, pki, settings, wheels
+from . import cgroups, controlplane, corefiles, debian, gobuild, manifests, network, nodefiles, parts, pki, s3, serving, settings, wheels
 from .addresses import Plan, choose_slot
 from .apply import apply_all, not_ready
 from .daemons import Daemons
@@ -25,6 +25,7 @@ from .push import Registry
 from .shell import run
 
 DAEMONS = ("registry", "containerd", "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy")
+EXAMPLES = Path(__file__).parents[2] / "examples" / "triton" / "model-repository"
 NODE_SECONDS = 90
 READY_SECONDS = 300
 
@@ -197,11 +198,30 @@ def up(home: Home, name: str, groups: list[str], *, gpus: int | None = None, ima
         objects = [m for group in groups if group not in started for m in manifests.load(home, group)]
         if "base" not in started:
             objects += corefiles.objects(plan)
+        if "triton" in groups and "triton" not in started:
+            objects += serving.objects()
         apply_all(kube, settings.adjust(objects, plan), say=say.say)
         _wait_ready(cluster, say)
+        if "triton" in groups:
+            upload_examples(cluster)
         merged = [group for group in parts.images.BY_GROUP if group in {*started, *groups}]
         (folder.run / "groups.json").write_text(json.dumps(merged))
     return cluster
+
+
+def bucket(cluster: Cluster) -> s3.Bucket:
+    """The bucket of the platform's artifacts, with the right to write; it is there afterwards."""
+    service = cluster.kube.get(f"/api/v1/namespaces/{serving.S3_NAMESPACE}/services/s3")
+    made = s3.Bucket(f"{service['spec']['clusterIP']}:{serving.S3_PORT}", serving.BUCKET, serving.WRITER)
+    made.create()
+    return made
+
+
+def upload_examples(cluster: Cluster) -> None:
+    """The example models, each as a repository of its own: triton/<folder>/add_sub/..."""
+    target = bucket(cluster)
+    for model in sorted(path for path in EXAMPLES.iterdir() if path.is_dir()):
+        target.put_folder(model, f"triton/{model.name}/add_sub")
 
 
 def _wait_ready(cluster: Cluster, say: Progress) -> None:

@@ -1,32 +1,27 @@
-"""Manifests of each group, taken from the module archives, rendered once and kept as JSON."""
+"""Manifests of each group: taken from the module archives, rendered once, kept as JSON."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import shutil
+import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
+from . import gobuild, modules, render, versions, wheels
 from .families import FAMILIES
 from .kube import Json
 from .layout import Home
 
-RENDER_VERSION = "1"  # raise it when rendering changes
-
 
 def file(home: Home, group: str) -> Path:
-    """The key covers the modules that the manifests come from."""
+    """The key covers the modules that the manifests come from, and the code that renders them."""
     keys = [family.key() for family in FAMILIES if family.wanted([group])]
-    digest = hashlib.sha256(json.dumps([RENDER_VERSION, group, keys]).encode()).hexdigest()[:12]
+    code = [Path(str(module.__file__)).read_text() for module in (render, versions)]
+    digest = hashlib.sha256(json.dumps([group, keys, code]).encode()).hexdigest()[:12]
     return home.manifests / f"{group}-{digest}.json"
-
-
-def render(home: Home, group: str) -> None:
-    rendered: list[Json] = []
-    target = file(home, group)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_suffix(".partial")
-    partial.write_text(json.dumps(rendered))
-    partial.rename(target)
 
 
 def load(home: Home, group: str) -> list[Json]:
@@ -34,5 +29,49 @@ def load(home: Home, group: str) -> list[Json]:
     return loaded
 
 
+def write(home: Home, group: str) -> None:
+    tools = render.Tools(
+        module=lambda family, module: gobuild.module_folder(home, modules.family_of(family), module),
+        parse=_parser(home),
+        kubectl=wheels.kubectl(home),
+        helm=wheels.helm(home),
+    )
+    rendered = render.BY_GROUP[group](tools) if group in render.BY_GROUP else []
+    if group == "triton":
+        script = tools.module("kubernetes", "github.com/kserve/kserve") / "python/storage-initializer/scripts/initializer-entrypoint"
+        home.manifests.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(script, storage_entrypoint(home))
+    target = file(home, group)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_suffix(".partial")
+    partial.write_text(json.dumps(rendered))
+    partial.rename(target)
+
+
 def storage_entrypoint(home: Home) -> Path:
-    return home.manifests / "initializer-entrypoint"
+    """KServe's own entrypoint of the storage initializer, for its image."""
+    return home.manifests / f"initializer-entrypoint-{versions.KSERVE}"
+
+
+def _parser(home: Home) -> Callable[[str], list[Json]]:
+    """A reader of YAML documents. PyYAML lies in the cache, so that the tool runs with any Python."""
+
+    def parse(text: str) -> list[Json]:
+        place = str(wheels.folder(home, wheels.YAML))
+        if place not in sys.path:
+            sys.path.insert(0, place)
+        import yaml
+
+        loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        return flat(document for document in yaml.load_all(text, Loader=loader))
+
+    return parse
+
+
+def flat(documents: Iterable[Any]) -> list[Json]:
+    """Objects out of documents: empty ones dropped, lists opened."""
+    result: list[Json] = []
+    for document in documents:
+        if document:
+            result += document["items"] if document.get("kind") == "List" else [document]
+    return result

@@ -107,7 +107,7 @@ def _go(home: Home, family: gobuild.Family, binaries: list[gobuild.Binary]) -> C
 
 
 def _manifests(home: Home, group: str) -> Callable[[Progress], None]:
-    return lambda _: manifests.render(home, group)
+    return lambda _: manifests.write(home, group)
 
 
 def build(home: Home, groups: list[str], *, keep_go_caches: bool = False, quiet: bool = True) -> None:

@@ -76,7 +76,7 @@ options:
       - While it is overwritten, a starting server may read a mixture. Deploy RV(storage_uri) wherever that matters.
     type: str
   digest:
-    description: With O(state=absent), the RV(digest) of the publication to remove.
+    description: With O(state=absent), the RV(digest) of the publication to remove. O(src) is not looked at then.
     type: str
 extends_documentation_fragment:
   - mlops.serving._attributes
@@ -272,8 +272,8 @@ def publish(module: AnsibleModule, result: Result) -> None:
 
 def withdraw(module: AnsibleModule, result: Result) -> None:
     params = module.params
-    if bool(params["digest"]) == bool(params["src"]):
-        cure = "give either digest or src"
+    if not params["digest"] and not params["src"]:
+        cure = "give digest or src"
         raise InvalidIntent("what to remove is not clear", field="state", value="absent", cure=cure)
     digest = params["digest"] or digest_of(each.file for each in _read_repository(module, {}))
     places = _places(params, digest, result)

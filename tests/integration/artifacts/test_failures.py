@@ -36,7 +36,7 @@ Keys = Callable[[], list[str]]
 )
 def test_one_clear_sentence(publish: Publish, keys: Keys, options: dict, code: str, words: str) -> None:
     if options == {"state": "absent"}:
-        options, words = {"state": "absent", "src": None}, "give either digest or src"
+        options, words = {"state": "absent", "src": None}, "give digest or src"
     result = publish(**options)
     assert result["failed"]
     assert result["failure"]["code"] == code, result["msg"]

@@ -133,7 +133,7 @@ def test_what_our_own_post_set_can_be_cleared_and_the_same_again_writes_nothing(
     first = place.cluster.apply(smaller)
     assert "timeout" not in first["spec"]["predictor"]
     assert "canaryTrafficPercent" not in first["spec"]["predictor"]
-    assert not first["spec"]["predictor"]["model"].get("env")
+    assert "env" not in first["spec"]["predictor"]["model"]
     assert ("mlops.serving", "Update") not in managers(first)
     settled = place.quiet()
     again = place.cluster.apply(smaller)

@@ -109,7 +109,7 @@ def takeover(service: t.Mapping[str, t.Any], ours: frozenset[Path]) -> Takeover 
         if entry.get("operation") == "Update" and not entry.get("subresource"):
             fields = entry.get("fieldsV1") or {}
             # Our own POST: all of it is ours, as what admission adds to a request is nobody's.
-            moved, rest = (_without_dots(fields), {}) if entry.get("manager") == MANAGER else _split(fields, ours, ())
+            moved, rest = (fields, {}) if entry.get("manager") == MANAGER else _split(fields, ours, ())
             _merge(taken, moved)
             if not rest:
                 continue
@@ -187,11 +187,6 @@ def _split(fields: Fields, ours: frozenset[Path], at: Path) -> tuple[Fields, Fie
         if inner_rest or not inner_moved:
             rest[step] = inner_rest if inner_moved else below
     return moved, rest
-
-
-def _without_dots(fields: Fields) -> Fields:
-    """An Apply entry has no ``.`` for what it has fields of; with one, an emptied list would stay as ``[]``."""
-    return {step: _without_dots(below) for step, below in fields.items() if step != "." or len(fields) == 1}
 
 
 def _merge(into: Fields, other: Fields) -> Fields:

@@ -91,12 +91,10 @@ def test_resources_move_as_a_whole_and_other_peoples_variables_stay() -> None:
 
 
 def test_all_of_our_own_post_becomes_an_apply() -> None:
-    posted = predictor(model={".": {}, "f:env": {".": {}, 'k:{"name":"B"}': {".": {}, "f:value": {}}}})
+    posted = predictor(timeout={}, model={".": {}, "f:env": {".": {}, 'k:{"name":"B"}': {".": {}, "f:value": {}}}})
     found = ownership.takeover(service(entry("mlops.serving", "Update", posted)), ownership.rendered_paths(MANIFEST))
     assert found is not None
-    assert [one["fieldsV1"] for one in found.managed_fields] == [
-        predictor(model={"f:env": {'k:{"name":"B"}': {"f:value": {}}}})
-    ]
+    assert [(one["operation"], one["fieldsV1"]) for one in found.managed_fields] == [("Apply", posted)]
 
 
 def test_a_default_that_another_writer_recorded_stays_its() -> None:

@@ -141,7 +141,7 @@ class Failed:
     serving: bool
 
 
-Step = t.Union[Create, Apply, Delete, Wait, Converged, Failed]
+Step = Create | Apply | Delete | Wait | Converged | Failed
 
 
 def converge(desired: Desired, record: Record, observed: Observed, now: float) -> Step:

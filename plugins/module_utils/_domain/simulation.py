@@ -133,7 +133,7 @@ def _resolve(splits: list[dict[str, t.Any]], ready: str | None) -> list[dict[str
 def _propagate(component: dict[str, t.Any], created: str | None, ready: str | None, traffic: list[dict[str, t.Any]]) -> None:
     """PropagateStatus: when a revision counts as rolled out, and when KServe falls back to the one before."""
     component["latestCreatedRevision"] = created
-    total: dict[str, int] = {}
+    total: dict[str | None, int] = {}
     for target in traffic:
         total[target["revisionName"]] = total.get(target["revisionName"], 0) + target["percent"]
     for target in traffic if ready is not None else ():

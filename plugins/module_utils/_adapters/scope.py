@@ -47,15 +47,14 @@ class Scope:
 
 
 def check_uuid(field: str, value: str | None) -> str | None:
-    """``value`` unless it is no UUID, which Postgres would report without saying which field."""
-    if value is not None:
-        try:
-            uuid.UUID(value)
-        except (ValueError, AttributeError, TypeError):
-            raise InvalidIntent(
-                "is not a UUID", field=field, value=value, cure="give the id as the platform shows it"
-            ) from None
-    return value
+    """``value`` as Postgres writes it; an error names the field, which Postgres' own would not."""
+    if value is None:
+        return None
+    try:
+        return str(uuid.UUID(value))
+    except (ValueError, AttributeError, TypeError):
+        cure = "give the id as the platform shows it"
+        raise InvalidIntent("is not a UUID", field=field, value=value, cure=cure) from None
 
 
 __all__ = ("Scope", "check_uuid")

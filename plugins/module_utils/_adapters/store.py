@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import select
 
 from .._domain.intent import Endpoint
 from . import migrations
@@ -68,8 +69,16 @@ class Store(Records):
         self.database.query("select pg_notify(%s, %s)", (CHANNEL, endpoint_id))
 
     def listen(self) -> None:
-        """Receive ``notify`` from now on; read with ``database.notifications()``, wait on ``database.fileno()``."""
+        """Receive ``notify`` from now on, see ``wait``. A connection that had to be made again does not listen any more."""
         self.database.execute(f"listen {CHANNEL}")
+
+    def wait(self, seconds: float) -> list[str]:
+        """Payloads of notifications, as soon as there are any; empty after ``seconds`` without one."""
+        received = self.database.notifications()
+        if not received:
+            select.select([self.database.fileno()], [], [], seconds)
+            received = self.database.notifications()
+        return received
 
 
 __all__ = ("CHANNEL", "Claim", "Scope", "Settings", "Store")

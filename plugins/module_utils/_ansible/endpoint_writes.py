@@ -14,7 +14,7 @@ from .._adapters.postgres import is_duplicate
 from .._adapters.store import Store
 from .._domain.errors import InvalidIntent, ServingError
 from .connections import open_store
-from .endpoints import Catalog, Change, Item, plan, shown
+from .endpoints import Catalog, Change, Item, normal, plan, shown
 from .module import Result, diff, failed
 
 _ATTEMPTS = 3
@@ -53,12 +53,18 @@ def _write(
     intents = Intents(store.database)
     changes: list[Change] = []
     errors: list[Result] = []
-    tenants = {item.get("tenant_id") for item in items}
+    known: list[Item] = []
+    for item in items:
+        try:
+            known.append(normal(item))
+        except ServingError as error:
+            errors.append(failed(error, name=item["name"]))
+    tenants = {item["tenant_id"] for item in known}
     with store.transaction():
         tenant_id = tenants.pop() if len(tenants) == 1 else None
-        catalog = Catalog.read(intents, items, tenant_id=tenant_id, lock=not check_mode)
+        catalog = Catalog.read(intents, known, tenant_id=tenant_id, lock=not check_mode)
         seen: set[t.Any] = set()
-        for item in items:
+        for item in known:
             try:
                 change = plan(item, catalog, present=present)
                 _once(change, seen)

@@ -100,13 +100,17 @@ class Catalog:
         return _only(rows, "model", item, "model", wanted)
 
 
+def normal(item: Item) -> Item:
+    """The item with its ids as Postgres writes them, so that they can be compared."""
+    ids = {name: _at(item, check_uuid, name, item.get(name) or None) for name in ("tenant_id", "project_id")}
+    return {**item, **ids}
+
+
 def plan(item: Item, catalog: Catalog, *, present: bool) -> Change:
     """What one item changes.
 
     :raises InvalidIntent: with the endpoint's name, the field and its value; then nothing of this item is written
     """
-    for name in ("tenant_id", "project_id"):
-        _at(item, check_uuid, name, item.get(name))
     row = catalog.endpoint(item)
     if not present:
         return _removal(item, row)
@@ -162,6 +166,8 @@ def _version(item: Item, catalog: Catalog, row: Row | None) -> tuple[Row | None,
     tenant_id = row["tenant_id"] if row else item.get("tenant_id")
     model = catalog.model(item, tenant_id)
     wanted = item.get("model_version")
+    if str(wanted).isdigit():
+        wanted = int(str(wanted))
     where: dict[str, t.Any] = {"endpoint": item["name"], "field": "model_version", "value": wanted}
     if wanted in (None, ""):
         stored = catalog.version(row["model_version_id"]) if row else None
@@ -185,7 +191,7 @@ def _version(item: Item, catalog: Catalog, row: Row | None) -> tuple[Row | None,
                 f"is not a version of model {model['name']}", **where, cure="leave out model, or name the right one"
             )
         return model, version
-    if not str(wanted).isdigit():
+    if not isinstance(wanted, int):
         raise InvalidIntent("is neither a version number nor an id", **where, cure="give a whole number or a UUID")
     model_id = model["id"] if model else row["model_id"] if row else None
     if model_id is None:
@@ -195,7 +201,7 @@ def _version(item: Item, catalog: Catalog, row: Row | None) -> tuple[Row | None,
             field="model",
             cure="give the model's name or id",
         )
-    version = catalog.numbered(model_id, int(wanted))
+    version = catalog.numbered(model_id, wanted)
     if version is None or tenant_id not in (None, version["tenant_id"]):
         numbers = ", ".join(map(str, catalog.numbers(model_id))) if version is None else ""
         raise InvalidIntent(
@@ -275,7 +281,7 @@ def _same(one: str, other: str) -> bool:
 
 
 def _within(row: Row, item: Item) -> bool:
-    return all(not item.get(name) or row[name] == str(item[name]).lower() for name in ("tenant_id", "project_id"))
+    return all(item.get(name) in (None, row[name]) for name in ("tenant_id", "project_id"))
 
 
 def _only(rows: list[Row], what: str, item: Item, option: str, value: t.Any) -> Row | None:
@@ -291,4 +297,4 @@ def _only(rows: list[Row], what: str, item: Item, option: str, value: t.Any) -> 
     )
 
 
-__all__ = ("COLUMNS", "SECTIONS", "Catalog", "Change", "is_id", "plan", "shown")
+__all__ = ("COLUMNS", "SECTIONS", "Catalog", "Change", "is_id", "normal", "plan", "shown")

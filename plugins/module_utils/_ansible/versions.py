@@ -26,6 +26,8 @@ def write_version(module: AnsibleModule, result: Result) -> None:
     params = module.params
     for name in ("tenant_id", "project_id"):
         check_uuid(name, params[name])
+    if params["version"] is not None and params["version"] < 1:
+        raise InvalidIntent("versions count from 1", field="version", value=params["version"], cure="give its number")
     if params["artifact_uri"] is not None:
         _check_artifact(params["artifact_uri"])
     with open_store(module) as store:

@@ -97,12 +97,12 @@ def run_module(database: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     """``run_module("endpoint", name=...)``: the module's answer. ``check``/``diff`` are Ansible's modes."""
     from ansible.module_utils import basic
 
-    def run(name: str, *, check: bool = False, diff: bool = False, **options: Any) -> dict[str, Any]:
+    def run(module_name: str, /, *, check: bool = False, diff: bool = False, **options: Any) -> dict[str, Any]:
         options.setdefault("database_url", database)
         arguments = {**options, "_ansible_check_mode": check, "_ansible_diff": diff, "_ansible_remote_tmp": "/tmp"}
         monkeypatch.setattr(basic, "_ANSIBLE_ARGS", json.dumps({"ANSIBLE_MODULE_ARGS": arguments}).encode())
         monkeypatch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)
-        module = importlib.import_module(f"{PLUGINS}.modules.{name}")
+        module = importlib.import_module(f"{PLUGINS}.modules.{module_name}")
         with pytest.raises(SystemExit):
             module.main()
         answer: dict[str, Any] = json.loads(capsys.readouterr().out)

@@ -83,7 +83,7 @@ def test_a_newer_database_is_refused_and_left_alone(empty: Postgres) -> None:
     migrations.migrate(empty)
     empty.execute("insert into serving.migration (name, number, checksum) values ('future', 99, 'x')")
     for use in (migrations.migrate, migrations.check):
-        with pytest.raises(Refused, match="newer than this collection.*future.*Upgrade"):
+        with pytest.raises(Refused, match=r"newer than this collection.*future.*Upgrade"):
             use(empty)
 
 
@@ -130,7 +130,7 @@ def test_a_role_without_the_right_is_told_so_in_the_dry_run_too(empty: Postgres,
         "do $$ begin create role nobody_much login password 'x'; exception when duplicate_object then null; end $$"
     )
     target = {"dsn": database, "user": "nobody_much", "password": "x"}
-    with pytest.raises(Forbidden, match="permission denied.*Check user"):
+    with pytest.raises(Forbidden, match=r"permission denied.*Check user"):
         migrations.migrate(Store.connect(target).database, dry_run=True)
 
 

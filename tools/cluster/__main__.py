@@ -7,6 +7,7 @@ import sys
 import time
 
 from . import groups, lifecycle, parts
+from .apply import not_ready
 from .errors import ClusterError
 from .layout import HOME_VARIABLE, Home
 
@@ -39,7 +40,9 @@ def parser() -> argparse.ArgumentParser:
     command("env", "print the export lines for a shell")
     build = command("build", "build and fetch everything the groups need, start nothing")
     choose_groups(build)
-    build.add_argument("--keep-go-caches", action="store_true", help="keep Go's build and module caches for the next build")
+    build.add_argument(
+        "--keep-go-caches", action="store_true", help="keep Go's build and module caches for the next build"
+    )
     build.add_argument("--list", action="store_true", help="only print what would be made")
     return made
 
@@ -56,9 +59,13 @@ def _print_environment(cluster: lifecycle.Cluster) -> None:
 def run_up(home: Home, given: argparse.Namespace) -> int:
     begun = time.monotonic()
     images = groups.closure(_split(given.images)) if given.images else []
-    cluster = lifecycle.up(home, given.name, groups.closure(_split(given.groups)), gpus=given.gpus, images=tuple(images))
+    cluster = lifecycle.up(
+        home, given.name, groups.closure(_split(given.groups)), gpus=given.gpus, images=tuple(images)
+    )
     started = lifecycle.groups_of(cluster.folder)
-    print(f"Cluster {given.name} is up after {time.monotonic() - begun:.0f} s with {', '.join(started)}.", file=sys.stderr)
+    print(
+        f"Cluster {given.name} is up after {time.monotonic() - begun:.0f} s with {', '.join(started)}.", file=sys.stderr
+    )
     _print_environment(cluster)
     print(f"# kubectl: {lifecycle.kubectl(home)}")
     if "knative" in started:
@@ -84,7 +91,7 @@ def run_status(home: Home, given: argparse.Namespace) -> int:
     healthy = cluster.healthy()
     print(f"{'API server':24} {cluster.plan.server} {'ready' if healthy else 'NOT READY'}")
     if healthy:
-        waiting = lifecycle.not_ready(cluster.kube)
+        waiting = not_ready(cluster.kube)
         print(f"{'groups':24} {', '.join(lifecycle.groups_of(cluster.folder)) or 'none complete'}")
         print(f"{'not ready':24} {', '.join(waiting) or 'nothing'}")
         print(f"{'kubeconfig':24} {cluster.folder.kubeconfig}")
@@ -96,7 +103,9 @@ def run_status(home: Home, given: argparse.Namespace) -> int:
 def run_env(home: Home, given: argparse.Namespace) -> int:
     cluster = lifecycle.find(home, given.name)
     if cluster is None or not cluster.folder.kubeconfig.exists():
-        raise ClusterError(f"cluster {given.name} does not run: start it with `python3 -m tools.cluster up --name {given.name}`")
+        raise ClusterError(
+            f"cluster {given.name} does not run: start it with `python3 -m tools.cluster up --name {given.name}`"
+        )
     _print_environment(cluster)
     return 0
 

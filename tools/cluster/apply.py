@@ -64,7 +64,9 @@ def missing_namespaces(manifests: Iterable[Json]) -> list[Json]:
     return [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in names]
 
 
-def apply_all(kube: Kube, manifests: Iterable[Json], seconds: float = 120, say: Callable[[str], None] = lambda _: None) -> None:
+def apply_all(
+    kube: Kube, manifests: Iterable[Json], seconds: float = 120, say: Callable[[str], None] = lambda _: None
+) -> None:
     """Applies everything; what is refused is tried again until the time is over, then ClusterError names it."""
     listed = list(manifests)
     end = time.monotonic() + seconds
@@ -76,7 +78,9 @@ def apply_all(kube: Kube, manifests: Iterable[Json], seconds: float = 120, say: 
                 refused = [(m, why) for m, why in zip(todo, answers, strict=True) if why]
                 if refused and time.monotonic() > end:
                     first, why = refused[0]
-                    raise ClusterError(f"{len(refused)} {title} were refused for {seconds:.0f} s, first {name_of(first)}: {why}")
+                    raise ClusterError(
+                        f"{len(refused)} {title} were refused for {seconds:.0f} s, first {name_of(first)}: {why}"
+                    )
                 if refused:
                     time.sleep(RETRY_SECONDS)
                 todo = [m for m, _ in refused]

@@ -63,7 +63,11 @@ def coredns(plan: Plan) -> list[Json]:
             "apiVersion": "apps/v1",
             "kind": "Deployment",
             "metadata": {**where, "labels": labels},
-            "spec": {"replicas": 1, "selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": pod}},
+            "spec": {
+                "replicas": 1,
+                "selector": {"matchLabels": labels},
+                "template": {"metadata": {"labels": labels}, "spec": pod},
+            },
         },
         {
             "apiVersion": "v1",
@@ -73,7 +77,8 @@ def coredns(plan: Plan) -> list[Json]:
                 "clusterIP": plan.dns_ip,
                 "selector": labels,
                 "ports": [
-                    {"name": protocol.lower(), "port": 53, "targetPort": 5353, "protocol": protocol} for protocol in ("UDP", "TCP")
+                    {"name": protocol.lower(), "port": 53, "targetPort": 5353, "protocol": protocol}
+                    for protocol in ("UDP", "TCP")
                 ],
             },
         },

@@ -63,7 +63,11 @@ class Daemons:
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 cwd=self.folder.root,
-                env={"PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin", "HOME": str(self.folder.run), **(env or {})},
+                env={
+                    "PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin",
+                    "HOME": str(self.folder.run),
+                    **(env or {}),
+                },
                 start_new_session=True,
                 preexec_fn=enter_group,
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 GO_FOLDER = Path(__file__).parent / "go"
@@ -35,6 +35,9 @@ class Family:
     seconds: dict[str, int]
     ldflags: str = "-s -w"
     archive: str = ""  # module path: built inside that module's own archive, where its own replacements count
+    overlay: dict[str, str] = field(
+        default_factory=dict
+    )  # files of the archive -> files of our folder that stand in for them
 
     @property
     def folder(self) -> Path:
@@ -42,7 +45,7 @@ class Family:
 
     def key(self) -> str:
         """Changes when any source of the build does: modules, sums, own sources, flags."""
-        digest = hashlib.sha256(json.dumps([self.ldflags, self.archive]).encode())
+        digest = hashlib.sha256(json.dumps([self.ldflags, self.archive, self.overlay]).encode())
         for path in sorted(self.folder.rglob("*")):
             if path.is_file():
                 digest.update(str(path.relative_to(self.folder)).encode() + b"\0" + path.read_bytes())
@@ -77,8 +80,36 @@ FAMILIES: tuple[Family, ...] = (
     _kubernetes(),
     Family(
         "certmanager",
-        tuple(Binary(f"cert-manager-{name}", f"./cmd/{name}", "kserve") for name in ("controller", "webhook", "cainjector")),
+        tuple(
+            Binary(f"cert-manager-{name}", f"./cmd/{name}", "kserve")
+            for name in ("controller", "webhook", "cainjector")
+        ),
         {"kserve": 165},
         archive="github.com/cert-manager/cert-manager",
+    ),
+    Family(
+        "keda",
+        tuple(Binary(f"keda-{name}", f"./cmd/{name}", "keda") for name in ("operator", "adapter", "webhooks")),
+        {"keda": 490},
+        archive="github.com/kedacore/keda/v2",
+    ),
+    Family(
+        "metrics",
+        (Binary("metrics-server", "./cmd/metrics-server", "metrics"),),
+        {"metrics": 180},
+        archive="sigs.k8s.io/metrics-server",
+    ),
+    Family(
+        "kyverno",
+        (Binary("kyverno", "./cmd/kyverno", "kyverno"), Binary("kyvernopre", "./cmd/kyverno-init", "kyverno")),
+        {"kyverno": 470},
+        archive="github.com/kyverno/kyverno",
+    ),
+    Family(
+        "prometheus",
+        (Binary("prometheus", "./cmd/prometheus", "prometheus"),),
+        {"prometheus": 82},
+        archive="github.com/prometheus/prometheus",
+        overlay={"plugins/plugins.go": "plugins.go"},
     ),
 )

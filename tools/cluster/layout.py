@@ -68,7 +68,9 @@ class Home:
 
     def cluster(self, name: str) -> Folder:
         if not NAME.fullmatch(name):
-            raise ClusterError(f"cluster name {name!r}: use 1 to 10 characters a-z, 0-9 and '-', starting with a letter")
+            raise ClusterError(
+                f"cluster name {name!r}: use 1 to 10 characters a-z, 0-9 and '-', starting with a letter"
+            )
         return Folder(self.clusters / name)
 
 

@@ -12,11 +12,27 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import cgroups, controlplane, corefiles, debian, gobuild, manifests, network, nodefiles, parts, pki, s3, serving, settings, wheels
+from . import (
+    cgroups,
+    controlplane,
+    corefiles,
+    debian,
+    gobuild,
+    manifests,
+    network,
+    nodefiles,
+    parts,
+    pki,
+    s3,
+    serving,
+    settings,
+    wheels,
+)
 from .addresses import Plan, choose_slot
 from .apply import apply_all, not_ready
 from .daemons import Daemons
 from .errors import ClusterError
+from .groups import NEEDS
 from .kube import Kube
 from .layout import Folder, Home
 from .oci import Store
@@ -24,7 +40,16 @@ from .progress import Progress
 from .push import Registry
 from .shell import run
 
-DAEMONS = ("registry", "containerd", "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy")
+DAEMONS = (
+    "registry",
+    "containerd",
+    "etcd",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kubelet",
+    "kube-proxy",
+)
 EXAMPLES = Path(__file__).parents[2] / "examples" / "triton" / "model-repository"
 NODE_SECONDS = 90
 READY_SECONDS = 300
@@ -110,9 +135,13 @@ def _wait(what: str, check: object, seconds: float, cluster: Cluster, daemon: st
     end = time.monotonic() + seconds
     while not check():
         if cluster.daemons.pid(daemon) is None:
-            raise ClusterError(f"{daemon} ended while waiting for {what}; its log {cluster.daemons.log(daemon)} ends:\n{cluster.daemons.tail(daemon)}")
+            raise ClusterError(
+                f"{daemon} ended while waiting for {what}; its log {cluster.daemons.log(daemon)} ends:\n{cluster.daemons.tail(daemon)}"
+            )
         if time.monotonic() > end:
-            raise ClusterError(f"{what} did not come within {seconds:.0f} s; see {cluster.folder.logs}:\n{cluster.daemons.tail(daemon)}")
+            raise ClusterError(
+                f"{what} did not come within {seconds:.0f} s; see {cluster.folder.logs}:\n{cluster.daemons.tail(daemon)}"
+            )
         time.sleep(0.1)
 
 
@@ -143,11 +172,19 @@ def start_node(cluster: Cluster, say: Progress) -> None:
     kube = cluster.kube
     _wait("the API server", lambda: kube.raw("GET", "/readyz")[0] == 200, NODE_SECONDS, cluster, "kube-apiserver")
     say.say("API server is ready")
-    daemons.start("kube-controller-manager", controlplane.controller_manager(binary("kube-controller-manager"), folder, plan))
+    daemons.start(
+        "kube-controller-manager", controlplane.controller_manager(binary("kube-controller-manager"), folder, plan)
+    )
     daemons.start("kube-scheduler", controlplane.scheduler(binary("kube-scheduler"), folder))
     _wait("containerd", folder.containerd_socket.exists, 30, cluster, "containerd")
     daemons.start("kubelet", controlplane.kubelet(binary("kubelet"), folder, plan), path)
     daemons.start("kube-proxy", controlplane.proxy(binary("kube-proxy"), folder, plan))
+
+
+def restart(cluster: Cluster) -> None:
+    """Starts again whatever daemon was killed, and waits until API server and node answer."""
+    start_node(cluster, Progress({}))
+    _wait("the node", lambda: node_ready(cluster.kube, cluster.plan.node_name), NODE_SECONDS, cluster, "kubelet")
 
 
 def node_ready(kube: Kube, name: str) -> bool:
@@ -180,7 +217,7 @@ def up(home: Home, name: str, groups: list[str], *, gpus: int | None = None, ima
     need_root()
     folder = home.cluster(name)
     with locked(folder):
-        parts.build(home, sorted({*groups, *images}, key=list(parts.images.BY_GROUP).index))
+        parts.build(home, sorted({*groups, *images}, key=list(NEEDS).index))
         cluster = Cluster(home, folder, _make_plan(home, folder))
         say = Progress({})
         if any(cluster.running().values()) and not cluster.healthy():
@@ -204,7 +241,7 @@ def up(home: Home, name: str, groups: list[str], *, gpus: int | None = None, ima
         _wait_ready(cluster, say)
         if "triton" in groups:
             upload_examples(cluster)
-        merged = [group for group in parts.images.BY_GROUP if group in {*started, *groups}]
+        merged = [group for group in NEEDS if group in {*started, *groups}]
         (folder.run / "groups.json").write_text(json.dumps(merged))
     return cluster
 
@@ -228,7 +265,9 @@ def _wait_ready(cluster: Cluster, say: Progress) -> None:
     end, shown, kube = time.monotonic() + READY_SECONDS, "", cluster.kube
     while waiting := not_ready(kube):
         if time.monotonic() > end:
-            raise ClusterError(f"not ready after {READY_SECONDS} s: {', '.join(waiting)}; `kubectl describe pods -A` says why")
+            raise ClusterError(
+                f"not ready after {READY_SECONDS} s: {', '.join(waiting)}; `kubectl describe pods -A` says why"
+            )
         text = f"waiting for {', '.join(name.split('/')[1] for name in waiting)}"
         if text != shown:
             say.say(text)
@@ -254,7 +293,9 @@ def clean(cluster: Cluster) -> None:
 
 def _unmount(folder: Folder) -> None:
     for _ in range(3):
-        mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines() if f" {folder.root}/" in line]
+        mounts = [
+            line.split()[1] for line in Path("/proc/mounts").read_text().splitlines() if f" {folder.root}/" in line
+        ]
         if not mounts:
             return
         for mount in sorted(mounts, key=len, reverse=True):
@@ -268,12 +309,16 @@ def _forget_containers(cluster: Cluster) -> None:
     folder.containerd_socket.unlink(missing_ok=True)
     cgroups.create(plan.cgroup)
     run(["ip", "netns", "add", plan.namespace], check=False)
-    nodefiles.write(folder, plan, cluster.home.registry, debian.cni_plugins(cluster.home), debian.program(cluster.home, "runc"))
+    nodefiles.write(
+        folder, plan, cluster.home.registry, debian.cni_plugins(cluster.home), debian.program(cluster.home, "runc")
+    )
     daemons = cluster.daemons
     try:
-        daemons.start("containerd", [debian.program(cluster.home, "containerd"), "-c", folder.config / "containerd-plain.toml"])
+        daemons.start(
+            "containerd", [debian.program(cluster.home, "containerd"), "-c", folder.config / "containerd-plain.toml"]
+        )
         _wait("containerd", folder.containerd_socket.exists, 20, cluster, "containerd")
-        ctr = [debian.program(cluster.home, "ctr"), "--address", folder.containerd_socket, "-n", "k8s.io"]
+        ctr = [str(debian.program(cluster.home, "ctr")), "--address", str(folder.containerd_socket), "-n", "k8s.io"]
         names = run([*ctr, "containers", "ls", "-q"]).split()
         if names:
             run([*ctr, "containers", "rm", *names], check=False)
@@ -311,7 +356,11 @@ def down(home: Home, name: str, *, purge: bool = False) -> bool:
 
 def environment(cluster: Cluster) -> dict[str, str]:
     """What a shell needs to use the cluster."""
-    return {"KUBECONFIG": str(cluster.folder.kubeconfig), "NO_PROXY": cluster.plan.no_proxy, "no_proxy": cluster.plan.no_proxy}
+    return {
+        "KUBECONFIG": str(cluster.folder.kubeconfig),
+        "NO_PROXY": cluster.plan.no_proxy,
+        "no_proxy": cluster.plan.no_proxy,
+    }
 
 
 def kubectl(home: Home) -> Path:

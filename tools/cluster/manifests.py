@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from . import gobuild, modules, render, versions, wheels
+from . import gobuild, modules, monitoring, render, versions, wheels
 from .families import FAMILIES
 from .kube import Json
 from .layout import Home
@@ -19,7 +19,7 @@ from .layout import Home
 def file(home: Home, group: str) -> Path:
     """The key covers the modules that the manifests come from, and the code that renders them."""
     keys = [family.key() for family in FAMILIES if family.wanted([group])]
-    code = [Path(str(module.__file__)).read_text() for module in (render, versions)]
+    code = [Path(str(module.__file__)).read_text() for module in (render, monitoring, versions)]
     digest = hashlib.sha256(json.dumps([group, keys, code]).encode()).hexdigest()[:12]
     return home.manifests / f"{group}-{digest}.json"
 
@@ -38,7 +38,10 @@ def write(home: Home, group: str) -> None:
     )
     rendered = render.BY_GROUP[group](tools) if group in render.BY_GROUP else []
     if group == "triton":
-        script = tools.module("kubernetes", "github.com/kserve/kserve") / "python/storage-initializer/scripts/initializer-entrypoint"
+        script = (
+            tools.module("kubernetes", "github.com/kserve/kserve")
+            / "python/storage-initializer/scripts/initializer-entrypoint"
+        )
         home.manifests.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(script, storage_entrypoint(home))
     target = file(home, group)

@@ -29,5 +29,7 @@ def path_in_download(answer: str) -> Path:
     """Folder out of the answer of `go mod download -json`."""
     decoded = json.loads(answer)
     if "Dir" not in decoded:
-        raise ClusterError(f"module {decoded.get('Path')} {decoded.get('Version')}: {decoded.get('Error', 'no folder')}")
+        raise ClusterError(
+            f"module {decoded.get('Path')} {decoded.get('Version')}: {decoded.get('Error', 'no folder')}"
+        )
     return Path(decoded["Dir"])

@@ -36,7 +36,21 @@ def create(plan: Plan) -> None:
     if not namespace_path(plan).exists():
         run(["ip", "netns", "add", plan.namespace])
     if not Path(f"/sys/class/net/{plan.host_link}").exists():
-        run(["ip", "link", "add", plan.host_link, "type", "veth", "peer", "name", plan.node_link, "netns", plan.namespace])
+        run(
+            [
+                "ip",
+                "link",
+                "add",
+                plan.host_link,
+                "type",
+                "veth",
+                "peer",
+                "name",
+                plan.node_link,
+                "netns",
+                plan.namespace,
+            ]
+        )
     run(["ip", "addr", "replace", f"{plan.host_ip}/30", "dev", plan.host_link])
     run(["ip", "link", "set", plan.host_link, "up"])
     within = inside(plan)

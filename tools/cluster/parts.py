@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import debian, gobuild, images, manifests, wheels
+from .families import Binary, Family
 from .layout import Home
 from .oci import Image, Store
 from .progress import Progress
@@ -98,7 +99,7 @@ def _wheel(home: Home, wanted: wheels.Wheels) -> Callable[[Progress], None]:
     return lambda _: (wheels.ensure(home, wanted), None)[1]
 
 
-def _go(home: Home, family: gobuild.Family, binaries: list[gobuild.Binary]) -> Callable[[Progress], None]:
+def _go(home: Home, family: Family, binaries: list[Binary]) -> Callable[[Progress], None]:
     def action(progress: Progress) -> None:
         gobuild.check_go()
         gobuild.build(home, family, binaries, lambda text: setattr(progress, "detail", text))

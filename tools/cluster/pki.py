@@ -25,13 +25,21 @@ class Certificate:
 
 
 def certificates(plan: Plan) -> list[Certificate]:
-    dns = ("localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local")
+    dns = (
+        "localhost",
+        "kubernetes",
+        "kubernetes.default",
+        "kubernetes.default.svc",
+        "kubernetes.default.svc.cluster.local",
+    )
     addresses = ("127.0.0.1", plan.kubernetes_ip, plan.node_ip)
     return [
         Certificate("apiserver", "/CN=kube-apiserver", (*(f"DNS:{n}" for n in dns), *(f"IP:{a}" for a in addresses))),
         Certificate("admin", "/O=system:masters/CN=admin"),
         Certificate(
-            "kubelet", f"/O=system:nodes/CN=system:node:{plan.node_name}", (f"DNS:{plan.node_name}", f"IP:{plan.node_ip}")
+            "kubelet",
+            f"/O=system:nodes/CN=system:node:{plan.node_name}",
+            (f"DNS:{plan.node_name}", f"IP:{plan.node_ip}"),
         ),
         Certificate("controller-manager", "/CN=system:kube-controller-manager"),
         Certificate("scheduler", "/CN=system:kube-scheduler"),
@@ -66,7 +74,23 @@ def create(folder: Path, plan: Plan) -> None:
         return
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
-    run(["openssl", "req", "-x509", *_KEY, "-keyout", "ca.key", "-out", "ca.crt", "-subj", "/CN=kubernetes-ca", "-days", DAYS], cwd=folder)
+    run(
+        [
+            "openssl",
+            "req",
+            "-x509",
+            *_KEY,
+            "-keyout",
+            "ca.key",
+            "-out",
+            "ca.crt",
+            "-subj",
+            "/CN=kubernetes-ca",
+            "-days",
+            DAYS,
+        ],
+        cwd=folder,
+    )
     run(["openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", "service-account.key"], cwd=folder)
     run(["openssl", "ec", "-in", "service-account.key", "-pubout", "-out", "service-account.pub"], cwd=folder)
     for certificate in certificates(plan):

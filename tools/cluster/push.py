@@ -18,7 +18,9 @@ class Registry:
         self._address = address
         self._placed: dict[str, str] = {}  # digest -> a repository that has it, to mount it from
 
-    def _call(self, method: str, path: str, body: Path | bytes | None = None, headers: dict[str, str] | None = None) -> tuple[int, str]:
+    def _call(
+        self, method: str, path: str, body: Path | bytes | None = None, headers: dict[str, str] | None = None
+    ) -> tuple[int, str]:
         connection = http.client.HTTPConnection(self._address, timeout=120)
         sent = dict(headers or {})
         try:
@@ -50,15 +52,17 @@ class Registry:
             self._placed[blob.digest] = repository
             return
         uploads = f"/v2/{repository}/blobs/uploads/"
-        if blob.digest in self._placed:
-            if self._call("POST", f"{uploads}?mount={blob.digest}&from={self._placed[blob.digest]}", b"")[0] == 201:
-                return
+        known = self._placed.get(blob.digest)
+        if known and self._call("POST", f"{uploads}?mount={blob.digest}&from={known}", b"")[0] == 201:
+            return
         location = urlsplit(self._call("POST", uploads, b"")[1])
         query = f"{location.query}&" if location.query else ""
         target = f"{location.path}?{query}digest={blob.digest}"
         status, _ = self._call("PUT", target, source, {"Content-Type": "application/octet-stream"})
         if status != 201:
-            raise ClusterError(f"the local registry refused a layer of {repository} ({status}); see the log of registry")
+            raise ClusterError(
+                f"the local registry refused a layer of {repository} ({status}); see the log of registry"
+            )
         self._placed[blob.digest] = repository
 
     def push(self, image: Image, store: Store) -> bool:
@@ -68,7 +72,9 @@ class Registry:
             return False
         for blob in blobs:
             self._send(image.repository, blob, store.path(blob))
-        status, _ = self._call("PUT", f"/v2/{image.repository}/manifests/{image.tag}", content, {"Content-Type": MANIFEST})
+        status, _ = self._call(
+            "PUT", f"/v2/{image.repository}/manifests/{image.tag}", content, {"Content-Type": MANIFEST}
+        )
         if status != 201:
             raise ClusterError(f"the local registry refused {image.name} ({status}); see the log of registry")
         return True

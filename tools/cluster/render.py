@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import versions
+from . import monitoring, versions
 from .kube import Json
-from .shell import run
+from .shell import run, writable_copy
 
 KNATIVE_RELEASES = "gcr.io/knative-releases"
 # KServe's LLM and local-model controllers are left out: they serve neither Triton nor canaries, and cost 30 s of every start.
@@ -60,29 +60,26 @@ def newer_proxy(text: str) -> str:
 
 
 def left_out(manifest: Json) -> bool:
-    return manifest["kind"] == "LLMInferenceServiceConfig" or any(word in manifest["metadata"]["name"] for word in LEFT_OUT)
+    return manifest["kind"] == "LLMInferenceServiceConfig" or any(
+        word in manifest["metadata"]["name"] for word in LEFT_OUT
+    )
 
 
 def cert_manager(tools: Tools) -> list[Json]:
     source = tools.module("certmanager", "github.com/cert-manager/cert-manager")
     with tempfile.TemporaryDirectory() as folder:
         chart = Path(folder) / "chart"
-        copy(source / "deploy" / "charts" / "cert-manager", chart)
+        writable_copy(source / "deploy" / "charts" / "cert-manager", chart)
         text = (chart / "Chart.template.yaml").read_text()
         version = re.sub(r"(?m)^version: .*$", f"version: {versions.CERT_MANAGER}", text)
-        (chart / "Chart.yaml").write_text(re.sub(r"(?m)^appVersion: .*$", f"appVersion: {versions.CERT_MANAGER}", version))
+        (chart / "Chart.yaml").write_text(
+            re.sub(r"(?m)^appVersion: .*$", f"appVersion: {versions.CERT_MANAGER}", version)
+        )
         for path in sorted((source / "deploy" / "crds").glob("crd-*.yaml")):
             # The release build turns this comment into code.
             live = re.sub(r'# Generated labels (\{\{- include "labels")', r"\1", path.read_text())
             (chart / "templates" / path.name).write_text(live)
         return template(tools, "cert-manager", chart, "cert-manager", "startupapicheck.enabled=false")
-
-
-def copy(source: Path, target: Path) -> None:
-    """A writable copy: the module cache is read-only."""
-    shutil.copytree(source, target)
-    for path in [target, *target.rglob("*")]:
-        path.chmod(path.stat().st_mode | 0o200)
 
 
 def template(tools: Tools, name: str, chart: Path, namespace: str, *settings: str) -> list[Json]:
@@ -92,4 +89,37 @@ def template(tools: Tools, name: str, chart: Path, namespace: str, *settings: st
     return tools.parse(text)
 
 
-BY_GROUP: dict[str, Callable[[Tools], list[Json]]] = {"knative": knative, "kserve": kserve}
+def keda(tools: Tools) -> list[Json]:
+    source = tools.module("keda", "github.com/kedacore/keda/v2")
+    text = run([tools.kubectl, "kustomize", source / "config" / "default"])
+    return tools.parse(re.sub(r"(ghcr\.io/kedacore/keda[a-z-]*):(?:latest|main)", rf"\1:{versions.KEDA}", text))
+
+
+def metrics(tools: Tools) -> list[Json]:
+    source = tools.module("metrics", "sigs.k8s.io/metrics-server")
+    return tools.parse(run([tools.kubectl, "kustomize", source / "manifests" / "overlays" / "release"]))
+
+
+def kyverno(tools: Tools) -> list[Json]:
+    """The admission controller alone: it is what refuses. Charts that the archive carries packed are put where helm looks."""
+    source = tools.module("kyverno", "github.com/kyverno/kyverno") / "charts" / "kyverno"
+    with tempfile.TemporaryDirectory() as folder:
+        chart = Path(folder) / "chart"
+        writable_copy(source, chart)
+        for packed in chart.glob("tmpcharts-*/*.tgz"):
+            shutil.copy(packed, chart / "charts")
+        (chart / "Chart.lock").unlink()
+        listed = (chart / "Chart.yaml").read_text()
+        (chart / "Chart.yaml").write_text(re.sub(r"\n  - name: reports-server\n(?:    .*\n?)+", "\n", listed))
+        off = [f"{name}Controller.enabled=false" for name in ("background", "cleanup", "reports")]
+        return template(tools, "kyverno", chart, "kyverno", *off)
+
+
+BY_GROUP: dict[str, Callable[[Tools], list[Json]]] = {
+    "knative": knative,
+    "kserve": kserve,
+    "keda": keda,
+    "metrics": metrics,
+    "kyverno": kyverno,
+    "prometheus": lambda _: monitoring.objects(),
+}

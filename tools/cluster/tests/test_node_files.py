@@ -8,6 +8,7 @@ from pathlib import Path
 from tools.cluster import controlplane, nodefiles, pki
 from tools.cluster.addresses import Plan
 from tools.cluster.layout import Folder
+from tools.cluster.shell import run
 
 PLAN = Plan("two", 1)
 FOLDER = Folder(Path("/state/two"))
@@ -32,7 +33,9 @@ def test_containerd_keeps_to_the_cluster_s_folder_and_programs() -> None:
 
 
 def test_containerd_without_the_node_part() -> None:
-    assert 'disabled_plugins = ["io.containerd.grpc.v1.cri"]' in nodefiles.containerd(FOLDER, Path("/c"), Path("/r"), cri=False)
+    assert 'disabled_plugins = ["io.containerd.grpc.v1.cri"]' in nodefiles.containerd(
+        FOLDER, Path("/c"), Path("/r"), cri=False
+    )
 
 
 def test_kubelet_stays_below_the_cluster_s_control_group_and_folder() -> None:
@@ -44,7 +47,9 @@ def test_kubelet_stays_below_the_cluster_s_control_group_and_folder() -> None:
 
 def test_server_certificate_covers_every_name_it_is_called_by() -> None:
     names = {c.name: c.names for c in pki.certificates(PLAN)}["apiserver"]
-    assert {"DNS:kubernetes.default.svc", f"IP:{PLAN.node_ip}", f"IP:{PLAN.kubernetes_ip}", "IP:127.0.0.1"} <= set(names)
+    assert {"DNS:kubernetes.default.svc", f"IP:{PLAN.node_ip}", f"IP:{PLAN.kubernetes_ip}", "IP:127.0.0.1"} <= set(
+        names
+    )
 
 
 def test_kubelet_certificate_is_that_of_its_node() -> None:
@@ -71,6 +76,6 @@ def test_certificates_are_made_once_and_verify(tmp_path: Path) -> None:
     pki.create(tmp_path / "pki", PLAN)
     assert (tmp_path / "pki" / "admin.crt").read_text() == first
     folder = tmp_path / "pki"
-    said = pki.run(["openssl", "verify", "-CAfile", folder / "ca.crt", folder / "apiserver.crt", folder / "kubelet.crt"])
+    said = run(["openssl", "verify", "-CAfile", folder / "ca.crt", folder / "apiserver.crt", folder / "kubelet.crt"])
     assert said.count("OK") == 2
     assert folder.stat().st_mode & 0o077 == 0

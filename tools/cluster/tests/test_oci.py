@@ -20,7 +20,12 @@ def test_layer_holds_files_with_their_folders_links_and_texts(tmp_path: Path) ->
     source.write_text("x")
     source.chmod(0o755)
     store = Store(tmp_path / "store")
-    layer = Layer(folders=("tmp",), texts={"/etc/passwd": "root"}, links={"/bin/sh": "busybox"}, files={"/app/bin/program": str(source)})
+    layer = Layer(
+        folders=("tmp",),
+        texts={"/etc/passwd": "root"},
+        links={"/bin/sh": "busybox"},
+        files={"/app/bin/program": str(source)},
+    )
     names = _names(store, store.layer(layer))
     assert set(names) == {"tmp", "etc", "etc/passwd", "bin", "bin/sh", "app", "app/bin", "app/bin/program"}
     assert names["tmp"].mode == 0o1777
@@ -61,7 +66,9 @@ def test_image_names_its_configuration_and_layers_by_digest(tmp_path: Path) -> N
     content, blobs = store.image(image)
     manifest = json.loads(content)
     config = json.loads(store.path(blobs[0]).read_text())
-    assert [manifest["config"]["digest"], *(layer["digest"] for layer in manifest["layers"])] == [b.digest for b in blobs]
+    assert [manifest["config"]["digest"], *(layer["digest"] for layer in manifest["layers"])] == [
+        b.digest for b in blobs
+    ]
     assert config["config"]["Entrypoint"] == ["/a"]
     assert config["config"]["User"] == "65532"
     assert "K=v" in config["config"]["Env"]

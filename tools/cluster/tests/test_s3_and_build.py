@@ -33,9 +33,9 @@ def test_signed_headers_name_their_scope_and_leave_host_to_the_client() -> None:
     assert "host" not in headers
 
 
-def _family(folder: Path, monkeypatch: pytest.MonkeyPatch, **changes: str) -> Family:
+def _family(folder: Path, monkeypatch: pytest.MonkeyPatch, ldflags: str = "") -> Family:
     monkeypatch.setattr("tools.cluster.families.GO_FOLDER", folder)
-    return Family("f", (Binary("a", "example.org/a", "base"), Binary("b", "example.org/b", "kserve")), {}, **changes)
+    return Family("f", (Binary("a", "example.org/a", "base"), Binary("b", "example.org/b", "kserve")), {}, ldflags)
 
 
 def test_key_follows_every_source_of_the_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,7 +48,9 @@ def test_key_follows_every_source_of_the_build(tmp_path: Path, monkeypatch: pyte
     assert _family(tmp_path, monkeypatch).key() != first
 
 
-def test_only_binaries_of_the_groups_that_are_not_there_are_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_binaries_of_the_groups_that_are_not_there_are_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "f").mkdir()
     family = _family(tmp_path, monkeypatch)
     monkeypatch.setattr(gobuild, "FAMILIES", (family,))

@@ -1,0 +1,103 @@
+# Copyright (c) 2026, mlops.serving contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A real cluster for the tests: brought up once with the groups that the chosen tests ask for, and left running.
+
+- ``@pytest.mark.groups("kserve", "keda")``: groups a test needs (see ``python3 -m tools.cluster --help``); base alone without a mark.
+- ``cluster``: the session's cluster (``tools.cluster.access.Access``).
+- ``namespace``: a fresh namespace a test, with a Secret and ServiceAccounts that may read the example models.
+- ``database``: URL of a fresh, empty Postgres database, one a test.
+
+``--cluster-name`` chooses the cluster (environment MLOPS_CLUSTER_NAME, default main), ``--cluster-down`` stops it afterwards.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+import typing as t
+import uuid
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+for _place in (ROOT, ROOT / ".build"):
+    if str(_place) not in sys.path:
+        sys.path.insert(0, str(_place))
+
+from tools.cluster import access, groups, lifecycle
+from tools.cluster.errors import ClusterError
+from tools.cluster.layout import Home
+
+TENANT = {"mlops-saas.io/tenant": "true"}
+
+
+def _servers() -> t.Any:
+    """The fixtures of the integration tests, which start real servers on this machine."""
+    spec = importlib.util.spec_from_file_location("integration_servers", ROOT / "tests" / "integration" / "conftest.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["integration_servers"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+_module = _servers()
+postgres, database = _module.postgres, _module.database
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("cluster")
+    group.addoption("--cluster-name", default=os.environ.get("MLOPS_CLUSTER_NAME", "main"), help="name of the cluster")
+    group.addoption("--cluster-down", action="store_true", help="stop the cluster after the tests")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "groups(*names): parts of the cluster that the test needs")
+
+
+def wanted_groups(items: t.Iterable[pytest.Item]) -> list[str]:
+    """All groups that the tests ask for, in the order of their start."""
+    asked = {name for item in items for mark in item.iter_markers("groups") for name in mark.args}
+    return groups.closure(["base", *asked])
+
+
+@pytest.fixture(scope="session")
+def cluster(request: pytest.FixtureRequest) -> t.Iterator[access.Access]:
+    name, home = request.config.getoption("--cluster-name"), Home.from_environment()
+    wanted = wanted_groups(item for item in request.session.items if "cluster" in getattr(item, "fixturenames", ()))
+    if os.geteuid() != 0 and os.environ.get("CI") != "true":
+        pytest.skip("a cluster needs root (network namespace, control groups, containers)")
+    try:
+        found = access.Access(lifecycle.up(home, name, wanted))
+    except ClusterError as error:
+        pytest.fail(f"the cluster does not start: {error}", pytrace=False)
+    yield found
+    if request.config.getoption("--cluster-down"):
+        lifecycle.down(home, name)
+
+
+@pytest.fixture
+def namespace(cluster: access.Access, request: pytest.FixtureRequest) -> t.Iterator[access.Space]:
+    space = access.make_space(cluster, f"t-{uuid.uuid4().hex[:8]}", TENANT)
+    request.node.stash[_SPACE] = (cluster, space.name)
+    yield space
+    access.remove_space(cluster, space.name)
+
+
+_SPACE = pytest.StashKey[tuple[access.Access, str]]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> t.Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Events and logs of the test's namespace go into the report of its failure."""
+    report = yield
+    if report.when == "call" and report.failed and _SPACE in item.stash:
+        where, name = item.stash[_SPACE]
+        report.sections.append((f"namespace {name}", where.tell(name)))
+    return report

@@ -18,7 +18,7 @@ description:
     O(traffic={}) gives all traffic to the endpoint's version.
   - With O(tenant_id) no row of another tenant is seen or touched.
 author:
-  - mlops.serving contributors
+  - mlops.serving contributors (!UNKNOWN)
 options:
   state:
     description:

@@ -13,7 +13,7 @@ version_added: 1.0.0
 description:
   - Reads endpoints from the platform's database, with the status, the address and the record of their deployment. The cluster is not asked.
 author:
-  - mlops.serving contributors
+  - mlops.serving contributors (!UNKNOWN)
 options:
   endpoints:
     description: Names or ids of endpoints. All where this is not given. A name that nobody has is not an error, it is just not found.

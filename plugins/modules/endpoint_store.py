@@ -16,7 +16,7 @@ description:
     missing. Tables of the platform are left as they are.
   - The role P(mlops.serving.endpoint_store#role) runs this module.
 author:
-  - mlops.serving contributors
+  - mlops.serving contributors (!UNKNOWN)
 options:
   state:
     description:

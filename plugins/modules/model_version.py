@@ -14,7 +14,7 @@ description:
   - Registers a version of a model with the address of its artifact in the platform's database, and the model too where it is new.
   - A version's artifact may be changed. Endpoints that serve it then have a changed intent, which M(mlops.serving.reconcile) deploys.
 author:
-  - mlops.serving contributors
+  - mlops.serving contributors (!UNKNOWN)
 options:
   state:
     description: V(absent) removes the version. That is refused while an endpoint serves it, or would return to it.

@@ -76,12 +76,11 @@ class Intents:
 
     def create_model(self, *, tenant_id: str, project_id: str, name: str, created_by: str | None) -> str:
         """Id of the new model, or of the one that another run has made meanwhile."""
-        row = self.database.row(
+        row = self.database.one(
             "insert into models (tenant_id, project_id, name, created_by) values (%s, %s, %s, %s)"
             " on conflict (tenant_id, project_id, name) do update set name = models.name returning id",
             (tenant_id, project_id, name, created_by),
         )
-        assert row is not None
         return str(row["id"])
 
     def lock_model(self, model_id: str) -> None:
@@ -89,13 +88,12 @@ class Intents:
         self.database.query("select 1 from models where id = %s for update", (model_id,))
 
     def create_version(self, row: Row) -> str:
-        created = self.database.row(
+        created = self.database.one(
             "insert into model_versions (tenant_id, project_id, model_id, version, artifact_uri, metrics, stage, created_by)"
             " values (%(tenant_id)s, %(project_id)s, %(model_id)s, %(version)s, %(artifact_uri)s, %(metrics)s, %(stage)s,"
             " %(created_by)s) returning id",
             {**row, "metrics": json_value(row["metrics"] or {})},
         )
-        assert created is not None
         return str(created["id"])
 
     def update_version(self, row: Row) -> None:

@@ -93,6 +93,10 @@ class Postgres:
         rows = self.query(sql, values)
         return rows[0] if rows else None
 
+    def one(self, sql: str, values: t.Any = None) -> Row:
+        """The row of a statement that always gives one."""
+        return self.query(sql, values)[0]
+
     def execute(self, sql: str, values: t.Any = None) -> int:
         """Run a statement; the number of rows it touched."""
         with self._cursor() as cursor:

@@ -50,9 +50,7 @@ class Store(Records):
 
     def now(self) -> float:
         """The database's clock in seconds since the epoch; workers' clocks decide nothing."""
-        row = self.database.row("select extract(epoch from clock_timestamp())::float8 as now")
-        assert row is not None
-        return float(row["now"])
+        return float(self.database.one("select extract(epoch from clock_timestamp())::float8 as now")["now"])
 
     def endpoints(self, scope: Scope) -> list[Endpoint]:
         """The rows in scope, whatever their status, by name."""

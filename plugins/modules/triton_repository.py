@@ -19,7 +19,7 @@ description:
   - Publishing the same content again sends nothing. Objects that were changed, removed or added below the prefix since
     then are put right.
 author:
-  - mlops.serving contributors
+  - mlops.serving contributors (!UNKNOWN)
 options:
   state:
     description:
@@ -203,7 +203,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._adapters.artifacts import Artifacts
-from ..module_utils._adapters.model_folder import LocalFile, config_schema, hash_files, model_names, read_model
+from ..module_utils._adapters.model_folder import LocalFile, config_parser, hash_files, model_names, read_model
 from ..module_utils._ansible.argspec import serving_spec
 from ..module_utils._ansible.connections import artifacts_parameters
 from ..module_utils._ansible.module import Result, diff, run
@@ -291,14 +291,14 @@ def withdraw(module: AnsibleModule, result: Result) -> None:
 def _read_repository(module: AnsibleModule, result: Result) -> list[LocalFile]:
     """The files to publish; nothing is left to hope once this returns, or it raises with all that is wrong."""
     root, exclude = module.params["src"], module.params["exclude"]
-    schema = config_schema()
+    parser = config_parser()
     names = model_names(root, exclude)
     wanted = module.params["models"] or [{"name": name, "path": None} for name in names]
     if len({each["name"] for each in wanted}) < len(wanted):
         raise InvalidIntent("names a model twice", field="models", cure="give every model a name of its own")
-    models = [read_model(root, each["name"], each["path"] or each["name"], exclude, schema) for each in wanted]
+    models = [read_model(root, each["name"], each["path"] or each["name"], exclude, parser) for each in wanted]
     findings = [finding for model in models for finding in check(model)]
-    result["schema_checked"] = schema is not None
+    result["schema_checked"] = parser is not None
     result["findings"] = [finding.as_dict() for finding in findings]
     fatal = [str(finding) for finding in findings if finding.fatal]
     if fatal:

@@ -10,7 +10,7 @@ import hashlib
 import importlib.util
 import os
 import typing as t
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
@@ -19,12 +19,9 @@ from .._domain.errors import InvalidIntent
 from .._domain.model_config import Config, Problem, scan
 from .._domain.repository import CONFIG, File, ModelFolder
 
-try:
-    from google.protobuf import text_format
-except ImportError:
-    text_format = None  # type: ignore[assignment,unused-ignore]
+__all__ = ("LocalFile", "Parser", "config_parser", "hash_files", "model_names", "read_model", "reading")
 
-__all__ = ("LocalFile", "config_schema", "hash_files", "model_names", "read_model", "reading")
+Parser = Callable[[str], Problem | None]
 
 _CHUNK = 1024 * 1024
 _GIVE_ROOT = "give the folder that holds the model folders"
@@ -62,7 +59,9 @@ def model_names(root: str, exclude: t.Sequence[str]) -> list[str]:
     return names
 
 
-def read_model(root: str, name: str, source: str, exclude: t.Sequence[str], schema: t.Any = None) -> ModelFolder:
+def read_model(
+    root: str, name: str, source: str, exclude: t.Sequence[str], parser: Parser | None = None
+) -> ModelFolder:
     """The model in the folder ``source`` of ``root``, to be published as ``name``; no file but the config is read."""
     top = os.path.join(root, source)
     if not os.path.isdir(top):
@@ -89,7 +88,7 @@ def read_model(root: str, name: str, source: str, exclude: t.Sequence[str], sche
                 links[relative] = "is a link out of the model's folder"
             else:
                 sizes[relative] = os.path.getsize(path)
-    config = _read_config(os.path.join(top, CONFIG), schema) if CONFIG in sizes else None
+    config = _read_config(os.path.join(top, CONFIG), parser) if CONFIG in sizes else None
     return ModelFolder(name, source, sizes, folders, links, config)
 
 
@@ -108,13 +107,13 @@ def hash_files(root: str, model: ModelFolder) -> list[LocalFile]:
     return found
 
 
-def config_schema() -> t.Any:
-    """Triton's own message type ModelConfig, or None where protobuf and tritonclient are not installed.
+def config_parser() -> Parser | None:
+    """What finds the first violation of Triton's schema in a config, or None without protobuf and tritonclient.
 
     The generated file is loaded past its package: tritonclient.grpc would want gRPC and NumPy too.
     """
     package = importlib.util.find_spec("tritonclient")
-    if text_format is None or package is None or not package.submodule_search_locations:
+    if package is None or not package.submodule_search_locations:
         return None
     path = os.path.join(package.submodule_search_locations[0], "grpc", "model_config_pb2.py")
     spec = importlib.util.spec_from_file_location("model_config_pb2", path)
@@ -122,13 +121,23 @@ def config_schema() -> t.Any:
         return None
     generated = importlib.util.module_from_spec(spec)
     try:
+        from google.protobuf import text_format  # type: ignore[import-untyped,unused-ignore]
+
         spec.loader.exec_module(generated)
-    except Exception:  # generated for another release of protobuf: as good as not installed
+    except Exception:  # absent, or of a release that the generated file does not fit: as good as not installed
         return None
-    return generated.ModelConfig
+
+    def parse(text: str) -> Problem | None:
+        try:
+            text_format.Parse(text, generated.ModelConfig())
+        except text_format.ParseError as error:
+            return Problem(error.GetLine() or 1, str(error).split(" : ", 1)[-1], error.GetColumn())
+        return None
+
+    return parse
 
 
-def _read_config(path: str, schema: t.Any) -> Config:
+def _read_config(path: str, parser: Parser | None) -> Config:
     with reading(path), open(path, "rb") as stream:
         content = stream.read()
     try:
@@ -136,13 +145,8 @@ def _read_config(path: str, schema: t.Any) -> Config:
     except UnicodeDecodeError as error:
         return Config({}, Problem(content.count(b"\n", 0, error.start) + 1, "this is not UTF-8"))
     config = scan(text)
-    if config.problem is None and schema is not None:
-        try:
-            text_format.Parse(text, schema())
-        except text_format.ParseError as error:
-            message = str(error).split(" : ", 1)[-1]
-            return replace(config, problem=Problem(error.GetLine() or 1, message, error.GetColumn()))
-    return config
+    problem = parser(text) if parser and config.problem is None else None
+    return replace(config, problem=problem) if problem else config
 
 
 @contextmanager

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.mlops.serving.plugins.module_utils._adapters.model_folder import config_schema
 
 from .middleman import Middleman
 
@@ -119,16 +117,3 @@ def test_a_broken_repository_is_refused_before_the_first_request(
 def test_the_folder_of_a_model_is_no_repository(publish: Publish, models: Path) -> None:
     result = publish(src=str(models / "add_sub"))
     assert f"use src '{models}' with the model 'add_sub'".lower() in result["msg"].lower()
-
-
-def test_a_misspelt_field_has_its_line_and_column(publish: Publish, models: Path) -> None:
-    if config_schema() is None and os.environ.get("CI") != "true":
-        pytest.skip("protobuf and tritonclient are not installed, so there is no schema to check against")
-    config = models / "add_sub/config.pbtxt"
-    config.write_text(config.read_text().replace("max_batch_size", "max_batchsize"))
-    result = publish()
-    assert result["schema_checked"]
-    (finding,) = result["findings"]
-    assert (finding["path"], finding["line"]) == ("add_sub/config.pbtxt", 4)
-    assert "max_batchsize" in finding["problem"]
-    assert "column 1" in finding["problem"]

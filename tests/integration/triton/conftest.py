@@ -2,16 +2,14 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
 
 from .initializer import Initializer
-from .server import Environment
+from .server import Triton
 
 ROOT = Path(__file__).resolve().parents[3]
-CACHE = Path(os.environ.get("MLOPS_SERVING_CACHE") or Path.home() / ".cache" / "mlops.serving")
 
 
 @pytest.fixture(scope="session")
@@ -23,10 +21,10 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def triton() -> Environment:
+def triton() -> Triton:
     """The installed Triton. A machine that cannot run it skips, except in CI."""
     try:
-        return Environment(CACHE / "triton-0.5.11")
+        return Triton()
     except RuntimeError as error:
         if os.environ.get("CI") == "true":
             raise
@@ -35,4 +33,4 @@ def triton() -> Environment:
 
 @pytest.fixture(scope="session")
 def initializer() -> Initializer:
-    return Initializer(CACHE / f"kserve-storage-0.21.0-{sys.version_info[0]}.{sys.version_info[1]}")
+    return Initializer()

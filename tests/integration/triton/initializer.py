@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+from .environment import environment
 
 # What its path for S3 imports; its declared dependencies are three times as much (Azure, Google, Hugging Face).
 PACKAGES = (
@@ -17,25 +18,20 @@ PROGRAM = "import sys; from kserve_storage import Storage; Storage.download(sys.
 
 
 class Initializer:
-    """A virtual environment with it; made on first use (6 s, 60 MB), kept in `folder`."""
+    """Its virtual environment; installed on first use (6 s, 60 MB)."""
 
-    def __init__(self, folder: Path) -> None:
-        self.python = folder / "bin" / "python"
-        if not (folder / "complete").exists():
-            shutil.rmtree(folder, ignore_errors=True)
-            subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-            pip = [str(self.python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
-            subprocess.run([*pip, *PACKAGES], check=True)
-            (folder / "complete").touch()
+    def __init__(self) -> None:
+        name = f"kserve-storage-{sys.version_info[0]}.{sys.version_info[1]}"
+        self.python = environment(name, sys.executable, PACKAGES) / "bin" / "python"
 
-    def download(self, uri: str, target: Path, environment: dict[str, str]) -> list[str]:
+    def download(self, uri: str, target: Path, credentials: dict[str, str]) -> list[str]:
         """Copy as a pod's init container does; the paths that are there afterwards.
 
-        :param environment: AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, as KServe takes them from a Secret
+        :param credentials: AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, as KServe takes them from a Secret
         """
         given = {
             **os.environ,
-            **environment,
+            **credentials,
             "S3_USE_HTTPS": "0",
             "S3_VERIFY_SSL": "0",
             "AWS_DEFAULT_REGION": "us-east-1",

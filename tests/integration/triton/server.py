@@ -20,32 +20,25 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+from .environment import environment
+
 PACKAGES = ("nvidia-pytriton==0.5.11", "numpy<2")  # with NumPy 2 the model is ready and every answer is HTTP 500
 PYTHONS = ("3.12", "3.11", "3.10")
 READY_SECONDS = 60  # a Python model without model.py hangs the server for ever: every wait has an end
 PROBE = "import sysconfig as s; print(s.get_python_version(), s.get_config_var('LIBDIR'), s.get_path('purelib'))"
 
 
-class Environment:
-    """A virtual environment with Triton in it; made on first use (20 s, 160 MB), kept in `folder`."""
+class Triton:
+    """The installed server; installed on first use (5 to 20 s, 160 MB)."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self) -> None:
+        folder = environment("triton-0.5.11", self._find_python(), PACKAGES)
         self.python = folder / "bin" / "python"
-        if not (folder / "complete").exists():
-            self._build()
         version, libdir, site = self._probe(str(self.python))
-        self.triton = Path(site) / "pytriton" / "tritonserver"
+        self.folder = Path(site) / "pytriton" / "tritonserver"
         self.libraries = f"{libdir}:{Path(site) / 'nvidia_pytriton.libs'}"
         self.backends = folder / "backends"
         self._lay_out_backend(version)
-
-    def _build(self) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)
-        subprocess.run([self._find_python(), "-m", "venv", str(self.folder)], check=True)
-        pip = [str(self.python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
-        subprocess.run([*pip, *PACKAGES], check=True)
-        (self.folder / "complete").touch()
 
     @classmethod
     def _find_python(cls) -> str:
@@ -70,31 +63,31 @@ class Environment:
         if stub.exists():
             return
         target.mkdir(parents=True, exist_ok=True)
-        for file in (self.triton / "backends" / "python").iterdir():
+        for file in (self.folder / "backends" / "python").iterdir():
             if file.suffix in (".so", ".py"):
                 shutil.copy2(file, target)
-        shutil.copy2(self.triton / "python_backend_stubs" / version / stub.name, stub)
+        shutil.copy2(self.folder / "python_backend_stubs" / version / stub.name, stub)
 
 
 class Server:
     """One tritonserver on a model repository, on three free ports of the loopback interface."""
 
-    def __init__(self, environment: Environment, repository: Path, log: Path, *arguments: str) -> None:
+    def __init__(self, triton: Triton, repository: Path, log: Path, *arguments: str) -> None:
         ports = free_ports(3)
         self.url = f"http://127.0.0.1:{ports[0]}"
         self.log = log
-        command = [str(environment.triton / "bin" / "tritonserver")]
-        command += [f"--model-store={repository}", f"--backend-directory={environment.backends}"]
+        command = [str(triton.folder / "bin" / "tritonserver")]
+        command += [f"--model-store={repository}", f"--backend-directory={triton.backends}"]
         for name, port in zip(("http", "grpc", "metrics"), ports, strict=True):
             command += [f"--{name}-address=127.0.0.1", f"--{name}-port={port}"]
-        path = f"{environment.python.parent}:{os.environ['PATH']}"
+        path = f"{triton.python.parent}:{os.environ['PATH']}"
         with log.open("wb") as output:
             self.process = subprocess.Popen(
                 [*command, "--allow-gpu-metrics=false", *arguments],
                 env={
                     **os.environ,
                     "PATH": path,
-                    "LD_LIBRARY_PATH": environment.libraries,
+                    "LD_LIBRARY_PATH": triton.libraries,
                     "PYTHONDONTWRITEBYTECODE": "1",
                 },
                 stdout=output,

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.mlops.serving.plugins.module_utils._adapters.model_folder import read_model
+from ansible_collections.mlops.serving.plugins.module_utils._adapters.model_folder import (
+    Parser,
+    config_parser,
+    read_model,
+)
 from ansible_collections.mlops.serving.plugins.module_utils._domain.repository import check
 
-from .server import Environment, Server
+from .environment import environment
+from .server import Server, Triton
 
 Change = Callable[[Path], object]
 
@@ -59,13 +65,20 @@ REFUSED: dict[str, Change] = {
     "version_v1": version("v1"),
     "version_01": version("01"),
 }
+# These take Triton's schema to find.
+REFUSED_BY_SCHEMA: dict[str, Change] = {
+    "misspelt_field": config("max_batch_size", "max_batchsize"),
+    "unknown_type": config("TYPE_FP32", "TYPE_FLOAT"),
+    "negative_delay": config("2000", "-2000"),
+    "byte_order_mark": config("# Adds", "\ufeff# Adds"),
+}
 
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("cases")
     example = Path(__file__).resolve().parents[3] / "examples/triton/model-repository/add_sub"
-    for name, change in {**SERVED, **REFUSED}.items():
+    for name, change in {**SERVED, **REFUSED, **REFUSED_BY_SCHEMA}.items():
         model = shutil.copytree(example, root / name)
         config('name: "add_sub"', f'name: "{name}"')(model)
         change(model)
@@ -73,17 +86,36 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def server(triton: Environment, repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(triton: Triton, repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     log = tmp_path_factory.mktemp("triton") / "server.log"
     mode = ("--model-control-mode=explicit", "--disable-auto-complete-config")
     with Server(triton, repository, log, *mode) as running:
         yield running
 
 
-@pytest.mark.parametrize("name", [*SERVED, *REFUSED])
-def test_our_answer_is_tritons(server: Server, repository: Path, name: str) -> None:
+@pytest.fixture(scope="module")
+def parser() -> Iterator[Parser]:
+    """Triton's schema, from the two packages that hold it."""
+    folder = environment("triton-schema", sys.executable, ("protobuf>=6", "tritonclient>=2.60"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(next(folder.glob("lib/python*/site-packages"))))
+        found = config_parser()
+        assert found is not None
+        yield found
+
+
+@pytest.mark.parametrize("with_schema", [False, True])
+@pytest.mark.parametrize("name", [*SERVED, *REFUSED, *REFUSED_BY_SCHEMA])
+def test_our_answer_is_tritons(server: Server, repository: Path, parser: Parser, name: str, with_schema: bool) -> None:
     status, answer = server.request("POST", f"/v2/repository/models/{name}/load")
     assert (status == 200) is (name in SERVED), answer
-    findings = check(read_model(str(repository), name, name, []))
-    assert [str(each) for each in findings if each.fatal] == [] or name in REFUSED
-    assert any(each.fatal for each in findings) or name in SERVED
+    model = read_model(str(repository), name, name, [], parser if with_schema else None)
+    fatal = [str(each) for each in check(model) if each.fatal]
+    assert bool(fatal) is (name in REFUSED or (with_schema and name in REFUSED_BY_SCHEMA)), fatal
+
+
+def test_a_violation_of_the_schema_has_its_line_and_column(repository: Path, parser: Parser) -> None:
+    (finding,) = check(read_model(str(repository), "misspelt_field", "misspelt_field", [], parser))
+    assert (finding.path, finding.line) == ("misspelt_field/config.pbtxt", 4)
+    assert "max_batchsize" in finding.problem
+    assert "(column 1)" in finding.problem

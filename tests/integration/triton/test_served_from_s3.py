@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 from .initializer import Initializer
-from .server import Environment, Server, outputs
+from .server import Server, Triton, outputs
 
 ROOT = Path(__file__).resolve().parents[3]
 FILES = ["add_sub/1/model.py", "add_sub/config.pbtxt"]
 
 
 @pytest.fixture
-def environment(s3: Any) -> dict[str, str]:
+def credentials(s3: Any) -> dict[str, str]:
     return {
         "AWS_ENDPOINT_URL": s3.endpoint_url,
         "AWS_ACCESS_KEY_ID": s3.access_key,
@@ -27,12 +27,12 @@ def environment(s3: Any) -> dict[str, str]:
 
 
 @pytest.fixture
-def storage_uri(bucket: str, environment: dict[str, str]) -> str:
+def storage_uri(bucket: str, credentials: dict[str, str]) -> str:
     """The example as examples/triton/upload-to-minio.sh publishes it."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     done = subprocess.run(
         [str(ROOT / "examples/triton/upload-to-minio.sh"), "-e", f"triton_repository_bucket={bucket}"],
-        env={**os.environ, **environment, "PATH": path, "ANSIBLE_NOCOLOR": "1"},
+        env={**os.environ, **credentials, "PATH": path, "ANSIBLE_NOCOLOR": "1"},
         capture_output=True,
         text=True,
         check=False,
@@ -42,17 +42,17 @@ def storage_uri(bucket: str, environment: dict[str, str]) -> str:
 
 
 def test_the_example_is_served_from_both_addresses(
-    triton: Environment,
+    triton: Triton,
     initializer: Initializer,
     storage_uri: str,
     bucket: str,
-    environment: dict[str, str],
+    credentials: dict[str, str],
     tmp_path: Path,
 ) -> None:
     # The second as it is written in the platform's rows, without a slash at its end.
     for number, uri in enumerate((storage_uri, f"s3://{bucket}/triton/add_sub")):
         models = tmp_path / str(number)
-        assert initializer.download(uri, models, environment) == FILES
+        assert initializer.download(uri, models, credentials) == FILES
         with Server(triton, models, tmp_path / f"{number}.log") as server:
             status, answer = server.infer("add_sub", [[1.0, 2.0]], [[3.0, 5.0]])
         assert status == 200, answer
@@ -60,11 +60,11 @@ def test_the_example_is_served_from_both_addresses(
 
 
 def test_what_the_warnings_say_about_the_initializer(
-    initializer: Initializer, s3: Any, bucket: str, environment: dict[str, str], tmp_path: Path
+    initializer: Initializer, s3: Any, bucket: str, credentials: dict[str, str], tmp_path: Path
 ) -> None:
     """It matches the text of a prefix, and leaves out what is empty: checks and layout rest on both."""
     client = s3.client()
     for key, body in {"t/add_sub/a": b"1", "t/add_sub_v2/b": b"2", "t/add_sub/empty": b""}.items():
         client.put_object(Bucket=bucket, Key=key, Body=body)
-    assert initializer.download(f"s3://{bucket}/t/add_sub", tmp_path / "1", environment) == ["_v2/b", "a"]
-    assert initializer.download(f"s3://{bucket}/t/add_sub/", tmp_path / "2", environment) == ["a"]
+    assert initializer.download(f"s3://{bucket}/t/add_sub", tmp_path / "1", credentials) == ["_v2/b", "a"]
+    assert initializer.download(f"s3://{bucket}/t/add_sub/", tmp_path / "2", credentials) == ["a"]

@@ -130,11 +130,13 @@ def test_what_our_own_post_set_can_be_cleared_and_the_same_again_writes_nothing(
     place.cluster.create(place.manifest(timeout=60, canaryTrafficPercent=20))
     smaller = place.manifest()
     del smaller["spec"]["predictor"]["model"]["env"]
+    predicted = place.cluster.apply(smaller, dry_run=True)
     first = place.cluster.apply(smaller)
     assert "timeout" not in first["spec"]["predictor"]
     assert "canaryTrafficPercent" not in first["spec"]["predictor"]
     assert "env" not in first["spec"]["predictor"]["model"]
     assert ("mlops.serving", "Update") not in managers(first)
+    assert spec_of(predicted) == spec_of(first)
     settled = place.quiet()
     again = place.cluster.apply(smaller)
     assert again["metadata"]["generation"] == settled["metadata"]["generation"] == first["metadata"]["generation"]

@@ -129,13 +129,13 @@ def without_taken(result: t.Mapping[str, t.Any], taken: Fields, manifest: t.Mapp
     """What a dry run would have answered, had the takeover been written: without fields that change hands and are not
     in the manifest."""
     predicted = copy.deepcopy(dict(result))
-    for path in _ALWAYS:
-        if _at(taken, path) is None or path in _paths(manifest):
-            continue
-        parent: t.Any = predicted
-        for step in path[:-1]:
-            parent = parent.get(step[2:], {}) if isinstance(parent, dict) else {}
-        parent.pop(path[-1][2:], None)
+    for leaf in _owned_leaves(taken):
+        path = leaf
+        while path and _value(manifest, path) is None:
+            _remove(_value(predicted, path[:-1]), path[-1])
+            path = path[:-1]
+            if _value(predicted, path):
+                break
     return predicted
 
 
@@ -202,6 +202,38 @@ def _at(fields: Fields, path: Path) -> Fields | None:
             return None
         current = current[step]
     return t.cast(Fields, current)
+
+
+def _owned_leaves(fields: Fields, at: Path = ()) -> t.Iterator[Path]:
+    """Paths of an ownership set; an item of a keyed list counts as one."""
+    for step, below in fields.items():
+        if step == ".":
+            continue
+        if step.startswith("k:") or not set(below) - {"."}:
+            yield (*at, step)
+        else:
+            yield from _owned_leaves(below, (*at, step))
+
+
+def _value(document: t.Any, path: Path) -> t.Any:
+    for step in path:
+        if step.startswith("k:"):
+            items = document if isinstance(document, list) else ()
+            document = next((item for item in items if _is_item(item, step)), None)
+        else:
+            document = document.get(step[2:]) if isinstance(document, dict) else None
+    return document
+
+
+def _remove(parent: t.Any, step: str) -> None:
+    if isinstance(parent, dict):
+        parent.pop(step[2:], None)
+    elif isinstance(parent, list):
+        parent[:] = [item for item in parent if not _is_item(item, step)]
+
+
+def _is_item(item: t.Any, step: str) -> bool:
+    return isinstance(item, dict) and all(item.get(key) == value for key, value in json.loads(step[2:]).items())
 
 
 def _paths(manifest: t.Mapping[str, t.Any]) -> set[Path]:

@@ -120,11 +120,33 @@ def test_a_cleared_field_that_another_applier_keeps_is_found() -> None:
 
 
 def test_a_dry_run_predicts_what_the_takeover_would_clear() -> None:
-    result = {"spec": {"predictor": {"canaryTrafficPercent": 20, "minReplicas": 1, "nodeSelector": {"gpu": "y"}}}}
-    taken = predictor(canaryTrafficPercent={}, minReplicas={})
+    env = [{"name": "A", "value": "1"}, {"name": "GONE"}]
+    result = {
+        "spec": {
+            "predictor": {
+                "canaryTrafficPercent": 20,
+                "minReplicas": 1,
+                "nodeSelector": {"gpu": "y"},
+                "model": {"env": env, "resources": {"limits": {"cpu": "1", "nvidia.com/gpu": "1"}}},
+            }
+        }
+    }
+    taken = predictor(
+        canaryTrafficPercent={},
+        minReplicas={},
+        model={
+            ".": {},
+            "f:env": {'k:{"name":"A"}': {".": {}, "f:value": {}}, 'k:{"name":"GONE"}': {".": {}, "f:name": {}}},
+            "f:resources": {"f:limits": {"f:cpu": {}, "f:nvidia.com/gpu": {}}},
+        },
+    )
     predicted = ownership.without_taken(result, taken, MANIFEST)
-    assert predicted == {"spec": {"predictor": {"minReplicas": 1, "nodeSelector": {"gpu": "y"}}}}
-    assert "canaryTrafficPercent" in result["spec"]["predictor"]
+    assert predicted["spec"]["predictor"] == {
+        "minReplicas": 1,
+        "nodeSelector": {"gpu": "y"},
+        "model": {"env": [{"name": "A", "value": "1"}], "resources": {"limits": {"cpu": "1"}}},
+    }
+    assert result["spec"]["predictor"]["canaryTrafficPercent"] == 20, "what was given stays as it is"
 
 
 def test_the_patch_fails_at_a_stale_resource_version() -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: inferenceservice
 author:
-  - mlops.serving contributors
+  - mlops.serving contributors (!UNKNOWN)
 version_added: 1.0.0
 short_description: Render an endpoint intent as a KServe InferenceService
 description:
@@ -68,11 +68,11 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
-from ..module_utils._domain.errors import ServingError
+from ..module_utils._domain.errors import InvalidIntent, ServingError
 from ..module_utils._domain.intent import Endpoint, parse
 from ..module_utils._domain.manifest import Target, render
 from ..module_utils._domain.naming import namespace_for, service_name
-from ..module_utils._domain.versions import KNATIVE, parse_version
+from ..module_utils._domain.versions import KNATIVE, Version, normal_mode, parse_version
 
 _FIELDS = ("tenant_id", "project_id", "runtime", "model_version_id", "artifact_uri", "traffic", "autoscaling", "runtime_config")
 
@@ -95,12 +95,26 @@ def inferenceservice(
         target = Target(
             namespace=namespace_for(namespace, endpoint),
             name=name or service_name(name_prefix, str(endpoint["id"])),
-            default_mode=default_mode,
-            kserve_version=parse_version(kserve_version) if kserve_version else None,
+            default_mode=_mode(default_mode),
+            kserve_version=_version(kserve_version) if kserve_version else None,
         )
         return render(intent, target).manifest
     except ServingError as error:
         raise AnsibleFilterError(f"mlops.serving.inferenceservice: {error.at(str(endpoint['name']))}") from error
+
+
+def _mode(given: t.Any) -> str:
+    mode = normal_mode(str(given))
+    if mode is None:
+        raise InvalidIntent("is not a deployment mode", field="default_mode", value=given, cure="use Knative or Standard")
+    return mode
+
+
+def _version(given: t.Any) -> Version:
+    version = parse_version(str(given))
+    if version is None:
+        raise InvalidIntent("is not a version", field="kserve_version", value=given, cure="write one such as 0.20.0")
+    return version
 
 
 class FilterModule:

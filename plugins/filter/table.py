@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: table
 author:
-  - mlops.serving contributors
+  - mlops.serving contributors (!UNKNOWN)
 version_added: 1.0.0
 short_description: Lay out a list of dictionaries as a table
 description:
@@ -49,6 +49,8 @@ from ansible.errors import AnsibleFilterError
 def table(rows: t.Any, columns: t.Any) -> list[str]:
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise AnsibleFilterError("mlops.serving.table: give a list of dictionaries")
+    if not isinstance(columns, list) or not columns:
+        raise AnsibleFilterError("mlops.serving.table: give a list of columns")
     parts = [str(column).partition(" as ") for column in columns]
     lines = [[(title or key.rsplit(".", 1)[-1]).upper().replace("_", " ") for key, _as, title in parts]]
     lines += [[_text(row, key) for key, _as, _title in parts] for row in rows]

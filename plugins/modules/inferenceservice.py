@@ -21,7 +21,7 @@ description:
   - An InferenceService that belongs to an endpoint of the platform (label C(mlops.platform/endpoint_id)) is touched only where the
     manifest has the same label.
 author:
-  - mlops.serving contributors
+  - mlops.serving contributors (!UNKNOWN)
 options:
   inferenceservices:
     description:

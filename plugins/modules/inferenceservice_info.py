@@ -14,7 +14,7 @@ description:
   - Lists InferenceServices with what one asks about them. Are they ready, and if not, why; which revision gets which share of the
     traffic; what is their address.
 author:
-  - mlops.serving contributors
+  - mlops.serving contributors (!UNKNOWN)
 options:
   namespaces:
     description: Namespaces to look into. The whole cluster where not given.

@@ -18,7 +18,7 @@ description:
   - Endpoints that cannot be brought there are listed in RV(failed_endpoints), and the task fails at its end. All others are done.
   - Several runs may work at a time. Each endpoint is worked on by one of them.
 author:
-  - mlops.serving contributors
+  - mlops.serving contributors (!UNKNOWN)
 options:
   endpoints:
     description: Names or ids of the endpoints to look at. All that are due where this is not given.

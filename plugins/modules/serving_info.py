@@ -15,7 +15,7 @@ description:
   - What cannot be read is V(null) and is listed in RV(unread) with the reason. Only a cluster that does not answer fails the task.
   - Where a database is named, it also says whether the store in it is ready.
 author:
-  - mlops.serving contributors
+  - mlops.serving contributors (!UNKNOWN)
 options:
   namespace:
     description:

@@ -27,7 +27,9 @@ __all__ = (
     "whole",
 )
 
-_ENV_NAME = re.compile(r"^[-._a-zA-Z][-._a-zA-Z0-9]*$")
+_ENV_NAME = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
+# Kubernetes' counts are 32 bits wide.
+_LARGEST = 2**31 - 1
 _TRUE = ("true", "yes", "on", "1")
 _FALSE = ("false", "no", "off", "0")
 
@@ -37,12 +39,12 @@ def whole(field: str, value: t.Any, *, low: int = 0, high: int | None = None) ->
     number: int | None = None
     if isinstance(value, int) and not isinstance(value, bool):
         number = value
-    elif (isinstance(value, float) and value.is_integer()) or (isinstance(value, str) and re.fullmatch(r"\s*-?\d+\s*", value)):
+    elif (isinstance(value, float) and value.is_integer()) or (isinstance(value, str) and re.fullmatch(r"\s*-?[0-9]{1,18}\s*", value)):
         number = int(value)
     span = f"from {low} to {high}" if high is not None else f"of at least {low}"
     if number is None:
         raise InvalidIntent("is not a whole number", field=field, value=value, cure=f"give a whole number {span}")
-    if number < low or (high is not None and number > high):
+    if not low <= number <= (_LARGEST if high is None else high):
         raise InvalidIntent("is out of range", field=field, value=value, cure=f"give a whole number {span}")
     return number
 
@@ -129,7 +131,7 @@ def environment(field: str, value: t.Any) -> list[dict[str, t.Any]]:
     for i, item in enumerate(objects(field, value)):
         where = f"{field}[{i}]"
         name = item.get("name")
-        if not isinstance(name, str) or not _ENV_NAME.match(name):
+        if not isinstance(name, str) or not _ENV_NAME.fullmatch(name):
             raise InvalidIntent("is not the name of a variable", field=f"{where}.name", value=name, cure="write a name such as LOG_LEVEL")
         if name == "PYTHONPATH":
             raise InvalidIntent("KServe refuses it since 0.18", field=f"{where}.name", value=name, cure="put the code into the model's repository")

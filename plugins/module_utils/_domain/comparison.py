@@ -12,7 +12,7 @@ import typing as t
 from .quantity import amount
 from .versions import normal_mode
 
-__all__ = ("differences", "template_differences", "with_percent", "without_percent")
+__all__ = ("combined", "differences", "template_differences", "with_percent", "without_percent")
 
 Path = tuple[str, ...]
 
@@ -21,6 +21,9 @@ _PERCENT_PATH = ("spec", "predictor", "canaryTrafficPercent")
 # Lists whose items have names; in all other lists the order and the number of items count.
 _NAMED_LISTS = (("spec", "predictor", "model", "env"),)
 _RESOURCES = ("spec", "predictor", "model", "resources")
+# A metric's target is a quantity: 50 comes back as "50".
+_SCALING = ("spec", "predictor", "autoScaling")
+_METRIC_AMOUNTS = ("value", "averageValue")
 
 
 def differences(ours: dict[str, t.Any], live: dict[str, t.Any], previous: dict[str, t.Any] | None = None) -> list[str]:
@@ -48,6 +51,24 @@ def template_differences(
     return differences(without_percent(ours), without_percent(live), without_percent(previous) if previous else None)
 
 
+def combined(*manifests: dict[str, t.Any] | None) -> dict[str, t.Any] | None:
+    """All fields that any of the manifests has; the last one's value where several have it. None without any."""
+    result: dict[str, t.Any] | None = None
+    for manifest in manifests:
+        if manifest is not None:
+            result = manifest if result is None else _union((), result, manifest)
+    return result
+
+
+def _union(path: Path, one: t.Any, other: t.Any) -> t.Any:
+    if isinstance(one, dict) and isinstance(other, dict):
+        both = {key: _union((*path, key), one[key], other[key]) for key in one if key in other}
+        return {**one, **other, **both}
+    if path in _NAMED_LISTS and isinstance(one, list) and isinstance(other, list):
+        return list({item.get("name"): item for item in (*one, *other)}.values())
+    return other
+
+
 def without_percent(manifest: dict[str, t.Any]) -> dict[str, t.Any]:
     return with_percent(manifest, None)
 
@@ -71,7 +92,10 @@ def _compare(path: Path, ours: t.Any, live: t.Any, found: set[Path]) -> None:
     elif isinstance(ours, list) and path in _NAMED_LISTS:
         by_name = {item.get("name"): item for item in live or () if isinstance(item, dict)}
         for item in ours:
-            _compare((*path, item["name"]), item, by_name.get(item["name"]), found)
+            if item["name"] in by_name:
+                _compare((*path, item["name"]), item, by_name[item["name"]], found)
+            else:
+                found.add((*path, item["name"]))
     elif isinstance(ours, list):
         if not isinstance(live, list) or len(ours) != len(live):
             found.add(path)
@@ -86,10 +110,10 @@ def _same(path: Path, ours: t.Any, live: t.Any) -> bool:
     if path == _MODE_PATH:
         # KServe's webhook writes today's names over the legacy ones.
         return isinstance(live, str) and normal_mode(ours) == normal_mode(live)
-    if path[: len(_RESOURCES)] == _RESOURCES:
-        return amount(ours) == amount(live)
-    # An empty variable may come back without a value.
-    return bool(ours == live) or (ours == "" and live is None and path[-1] == "value")
+    if path[: len(_RESOURCES)] == _RESOURCES or (path[: len(_SCALING)] == _SCALING and path[-1] in _METRIC_AMOUNTS):
+        return amount(ours) == amount(live) if amount(ours) is not None else bool(ours == live)
+    # KServe's types leave empty texts out of lists of objects, such as a variable's value or a toleration's effect.
+    return bool(ours == live) or (ours in ("", None) and live is None and path[0] == "spec")
 
 
 def _leaves(value: t.Any, path: Path = ()) -> t.Iterator[Path]:

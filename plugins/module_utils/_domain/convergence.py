@@ -15,6 +15,9 @@ or the field cleared, only when the newest revision is new, ready and the one th
     template differs -> Apply at 0 % -> revision new? -> ready? -> Apply share or clear -+-> traffic as asked -> Converged
     share differs ----> (only while the ready revision is not the rolled-out one) -------+
     terminal reason, or the deadline -> Failed; what was stable keeps its traffic
+
+A share is only ever written where the template makes a new revision (TEMPLATE_ANNOTATION sees to it) or where there is a
+candidate: with neither, KServe sends the traffic to the revision before.
 """
 
 from __future__ import annotations
@@ -22,9 +25,9 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from .comparison import differences, template_differences, with_percent, without_percent
+from .comparison import combined, differences, template_differences, with_percent, without_percent
 from .errors import Refused, ServingError, Unavailable
-from .manifest import ENDPOINT_LABEL
+from .manifest import ENDPOINT_LABEL, TEMPLATE_ANNOTATION
 from .readiness import Failure, Observed, rolled_out
 from .versions import KNATIVE
 
@@ -44,6 +47,8 @@ __all__ = (
 
 # A failure that names no revision may be an earlier one's, still shown: it counts when it stays.
 _STALE_STATUS_SECONDS = 5.0
+# KServe answers a write with a new revision within a second. What it has not answered by then, it will not, or it is down.
+_SLOW_CONTROLLER_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -88,6 +93,11 @@ class Record:
     stable_spec: dict[str, t.Any] | None = None
     applied_spec: dict[str, t.Any] | None = None
     pending: Pending | None = None
+
+    @property
+    def written(self) -> dict[str, t.Any] | None:
+        """Every field that we may have written: a pending template may or may not have come to be."""
+        return combined(self.applied_spec, self.pending.template if self.pending else None)
 
 
 @dataclass(frozen=True)
@@ -151,20 +161,16 @@ def converge(desired: Desired, record: Record, observed: Observed, now: float) -
     """
     step = _next(desired, record, observed, now)
     if isinstance(step, Wait) and desired.deadline is not None and now >= desired.deadline:
-        late = Unavailable(
-            f"did not get ready in time; last seen: {step.why}",
-            endpoint=desired.endpoint_name,
-            cure="look at the pods of the InferenceService, raise timeout, or deploy the earlier model version again",
-        )
-        return Failed(late, observed.serving)
+        return Failed(_late(desired, step), observed.serving)
     return step
 
 
 def _next(desired: Desired, record: Record, observed: Observed, now: float) -> Step:
-    if observed.live is not None and observed.owner != desired.endpoint_id:
-        return Failed(_foreign(desired, observed), serving=False)
+    foreign = observed.live is not None and observed.owner != desired.endpoint_id
     if desired.manifest is None:
-        return _removal(observed)
+        return _removal(desired, record, observed, foreign)
+    if foreign:
+        return Failed(_foreign(desired, observed), serving=False)
     if observed.deleting:
         return Wait("the earlier InferenceService is still being deleted")
     if observed.live is None:
@@ -176,9 +182,13 @@ def _next(desired: Desired, record: Record, observed: Observed, now: float) -> S
     return _standard(desired.manifest, record, observed, now, desired)
 
 
-def _removal(observed: Observed) -> Step:
+def _removal(desired: Desired, record: Record, observed: Observed, foreign: bool) -> Step:
     if observed.live is None:
         return Converged(url=None, revision=None, spec=None, promoted=False)
+    if foreign:
+        if observed.owner is None and record.written is not None:
+            return Failed(_foreign(desired, observed), observed.serving)  # ours, but for the label that somebody took off
+        return Converged(url=None, revision=None, spec=None, promoted=False, note=_foreign(desired, observed).what)
     if observed.deleting:
         return Wait("being deleted")
     return Delete("the endpoint is to be deleted")
@@ -200,16 +210,10 @@ def _knative(desired: Desired, manifest: dict[str, t.Any], record: Record, obser
     live = t.cast(dict[str, t.Any], observed.live)
     template = without_percent(manifest)
     pending = record.pending
-    last_written = pending.template if pending else record.applied_spec
     wanted = manifest["spec"]["predictor"].get("canaryTrafficPercent")
-    changed = template_differences(template, live, last_written)
+    changed = template_differences(template, live, record.written)
     if changed:
-        fresh = Pending(template, observed.latest_created, now)
-        if observed.latest_rolledout is None:
-            if wanted == 0:
-                return Failed(_nothing_to_stage_beside(desired), serving=False)
-            return Apply(template, fresh, f"nothing serves yet; changed: {', '.join(changed)}")
-        return Apply(with_percent(manifest, 0), fresh, f"stage at 0 %; changed: {', '.join(changed)}")
+        return _change(desired, manifest, changed, record, observed, now)
 
     made_by_us = pending is not None and not template_differences(template, pending.template)
     created, ready = observed.latest_created, observed.latest_ready
@@ -223,6 +227,37 @@ def _knative(desired: Desired, manifest: dict[str, t.Any], record: Record, obser
     return _split(manifest, wanted, created, observed)
 
 
+def _change(
+    desired: Desired, manifest: dict[str, t.Any], changed: list[str], record: Record, observed: Observed, now: float
+) -> Step:
+    """The live object has another template than the wanted one."""
+    live = t.cast(dict[str, t.Any], observed.live)
+    template = without_percent(manifest)
+    wanted = manifest["spec"]["predictor"].get("canaryTrafficPercent")
+    created, rolled_out_revision = observed.latest_created, observed.latest_rolledout
+    pending, stable = record.pending, without_percent(record.stable_spec) if record.stable_spec else None
+    words = _changes(changed)
+    failure = _terminal(observed.failures, created, pending, now)
+
+    if rolled_out_revision is None:
+        if wanted not in (None, 100) and stable is not None and not template_differences(stable, live):
+            # It was brought back to have something to split with.
+            why = observed.not_ready_because or "the stable model is not ready again yet"
+            return Failed(_never_ready(desired, failure), observed.serving) if failure else Wait(why)
+        if wanted == 0:
+            return Failed(_nothing_to_stage_beside(desired), serving=False)
+        return Apply(template, Pending(template, created, now), f"nothing serves yet; changed: {words}")
+
+    unanswered = pending is not None and created == pending.revision_before and not template_differences(pending.template, live)
+    if unanswered and not failure and pending and now - pending.at < _SLOW_CONTROLLER_SECONDS:
+        # Its revision could be taken for that of the next write.
+        return Wait("KServe has not made the revision of the write before yet")
+    if created == rolled_out_revision == record.stable_revision and template == stable:
+        # What was written since has made no revision, and this makes none either.
+        return Apply(template, None, f"back to what serves; changed: {words}")
+    return Apply(with_percent(manifest, 0), Pending(template, created, now), f"stage at 0 %; changed: {words}")
+
+
 def _split(manifest: dict[str, t.Any], wanted: int | None, created: str, observed: Observed) -> Step:
     """The newest revision is ready and ours; bring its share of the traffic to what is wanted."""
     share = 100 if wanted is None else wanted
@@ -234,12 +269,16 @@ def _split(manifest: dict[str, t.Any], wanted: int | None, created: str, observe
             return Apply(template, None, "clear the left-over percentage; all traffic stays where it is")
         note = None if share == 100 else f"the {share} % take effect with the next model version; nothing is to be split now"
         return _arrived(observed, {created: 100}, created, template, promoted=True, note=note)
+    if observed.percent == 0 and share and observed.shares != {stable: 100}:
+        return Wait(f"traffic is {_words(observed.shares)}, to be 100 % {stable} while {created} is staged")
     if share == 100:
         if observed.percent is not None:
             return Apply(template, None, f"{created} is ready: give it all traffic")
         return _arrived(observed, {created: 100}, created, template, promoted=True)
     if observed.percent != share:
         return Apply(with_percent(manifest, share), None, f"{created} is ready: give it {share} %")
+    if not any(target.revision == created for target in observed.traffic):
+        return Wait(f"{created} has no address yet")
     shares = {name: percent for name, percent in ((created, share), (stable, 100 - share)) if percent}
     return _arrived(observed, shares, stable, template, promoted=False)
 
@@ -266,12 +305,11 @@ def _standard(
     manifest: dict[str, t.Any], record: Record, observed: Observed, now: float, desired: Desired
 ) -> Step:
     live = t.cast(dict[str, t.Any], observed.live)
-    pending = record.pending
-    changed = differences(manifest, live, pending.template if pending else record.applied_spec)
+    changed = differences(manifest, live, record.written)
     if changed:
-        return Apply(manifest, Pending(manifest, None, now), f"changed: {', '.join(changed)}")
+        return Apply(manifest, Pending(manifest, None, now), f"changed: {_changes(changed)}")
     waiting = rolled_out(observed.deployment, manifest)
-    failure = _terminal(observed.failures, None, pending, now)
+    failure = _terminal(observed.failures, None, record.pending, now)
     if failure and (waiting or not observed.ready):
         return Failed(_never_ready(desired, failure), observed.serving)
     if waiting:
@@ -284,15 +322,34 @@ def _standard(
 def _terminal(failures: tuple[Failure, ...], created: str | None, pending: Pending | None, now: float) -> Failure | None:
     """The first failure that is certainly about what we wrote."""
     settled = pending is None or now - pending.at >= _STALE_STATUS_SECONDS
+    new = created is not None and (pending is None or created != pending.revision_before)
     for failure in failures:
-        new = created is not None and (pending is None or created != pending.revision_before)
-        if (failure.revision == created and new) or (failure.revision in (None, created) and settled):
+        if settled if failure.revision is None else (new and failure.revision == created):
             return failure
     return None
 
 
+def _changes(paths: list[str]) -> str:
+    told = [path for path in paths if not path.endswith(TEMPLATE_ANNOTATION)]
+    return ", ".join(told or paths)
+
+
 def _words(shares: dict[str, int]) -> str:
     return ", ".join(f"{percent} % {name}" for name, percent in sorted(shares.items())) or "nothing"
+
+
+def _late(desired: Desired, step: Wait) -> ServingError:
+    if desired.manifest is None:
+        return Unavailable(
+            f"was not deleted in time; last seen: {step.why}",
+            endpoint=desired.endpoint_name,
+            cure="look at the finalizers of the InferenceService and at KServe's controller, or raise timeout",
+        )
+    return Unavailable(
+        f"did not get ready in time; last seen: {step.why}",
+        endpoint=desired.endpoint_name,
+        cure="look at the pods of the InferenceService, raise timeout, or deploy the earlier model version again",
+    )
 
 
 def _never_ready(desired: Desired, failure: Failure) -> ServingError:

@@ -134,5 +134,5 @@ class LeaseLost(ServingError):
 
 def _short(value: t.Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, default=str)
-    text = f"'{text}'" if isinstance(value, str) else text
+    text = " ".join(f"'{text}'".split()) if isinstance(value, str) else text
     return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 3] + "..."

@@ -6,12 +6,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 from dataclasses import dataclass, field
 
 from . import checks
 from .errors import InvalidIntent, ServingError
 from .keys import canonical_keys
+from .marks import check_not_reserved
 from .versions import KNATIVE, STANDARD, normal_mode
 
 __all__ = ("Endpoint", "Intent", "check_payload", "parse")
@@ -58,6 +60,7 @@ class Intent:
     runtime_version: str | None
     artifact_uri: str
     mode: str | None
+    mode_field: str | None
     canary_percent: int | None
     min_replicas: int | None
     max_replicas: int | None
@@ -132,16 +135,22 @@ def _parse(endpoint: Endpoint, strict: bool) -> Intent:
     runtime = checks.text("runtime", endpoint.runtime if endpoint.runtime not in (None, "") else "kserve")
     given_format = ask(config, "modelFormat", checks.text)
     triton = "triton" in runtime.lower() or (given_format or "").lower() == "triton"
-    model_format = (given_format or ("triton" if triton else _DEFAULT_FORMAT)).lower()
+    # KServe compares the names of formats letter by letter, and vLLM has capitals.
+    model_format = given_format or ("triton" if triton else _DEFAULT_FORMAT)
+    model_format = "triton" if model_format.lower() == "triton" else model_format
     percent = ask(traffic, "canaryTrafficPercent", checks.percent)
     keda = bool(ask(scaling, "keda", checks.boolean))
     autoscaler = ask(config, "autoscalerClass", checks.one_of, allowed=_AUTOSCALERS)
     keda = keda or autoscaler == "keda"
+    if autoscaler == "keda" and scaling.get("keda") is not None and not checks.boolean("autoscaling.keda", scaling["keda"]):
+        raise InvalidIntent(
+            "contradicts autoscaling.keda = false", field="runtime_config.autoscalerClass", value=autoscaler, cure="keep one of them"
+        )
     if keda and autoscaler not in (None, "keda"):
         raise InvalidIntent(
             "contradicts autoscaling.keda = true", field="runtime_config.autoscalerClass", value=autoscaler, cure="keep one of them"
         )
-    mode = _mode(config, percent, keda)
+    mode, mode_field = _mode(config, percent, keda)
     intent = Intent(
         endpoint=endpoint,
         triton=triton,
@@ -151,6 +160,7 @@ def _parse(endpoint: Endpoint, strict: bool) -> Intent:
         runtime_version=ask(config, "runtimeVersion", checks.text),
         artifact_uri=_artifact(endpoint, triton),
         mode=mode,
+        mode_field=mode_field,
         canary_percent=percent,
         min_replicas=ask(scaling, "minReplicas", checks.whole),
         max_replicas=ask(scaling, "maxReplicas", checks.whole),
@@ -163,7 +173,7 @@ def _parse(endpoint: Endpoint, strict: bool) -> Intent:
         container_concurrency=ask(scaling, "containerConcurrency", checks.whole),
         gpu=ask(config, "gpu", checks.gpu) or 0,
         resources=ask(config, "resources", checks.quantities),
-        batcher=_batcher(config.get("batcher")),
+        batcher=ask(config, "batcher", _batcher),
         timeout=ask(config, "timeout", checks.whole, low=1),
         env=ask(config, "env", checks.environment),
         args=ask(config, "args", checks.texts),
@@ -173,14 +183,16 @@ def _parse(endpoint: Endpoint, strict: bool) -> Intent:
         annotations=ask(config, "annotations", checks.text_map) or {},
         labels=ask(config, "labels", checks.text_map) or {},
         scraping=_default(ask(config, "enablePrometheusScraping", checks.boolean), True),
-        warnings=tuple(warnings + _batcher_warning(config, triton)),
+        warnings=tuple(warnings),
     )
+    check_not_reserved("runtime_config.annotations", intent.annotations)
+    check_not_reserved("runtime_config.labels", intent.labels)
     _check_together(intent)
-    return intent
+    return dataclasses.replace(intent, warnings=(*warnings, *_no_effect(intent)))
 
 
-def _mode(config: dict[str, t.Any], percent: int | None, keda: bool) -> str | None:
-    """The deployment mode that the row asks for, in words or by what it needs; None where nothing says."""
+def _mode(config: dict[str, t.Any], percent: int | None, keda: bool) -> tuple[str | None, str | None]:
+    """The deployment mode that the row asks for, in words or by what it needs, and the field that says so."""
     where = "runtime_config.deploymentMode"
     given = config.get("deploymentMode")
     mode = normal_mode(checks.text(where, given)) if given is not None else None
@@ -208,10 +220,10 @@ def _mode(config: dict[str, t.Any], percent: int | None, keda: bool) -> str | No
             cure="leave autoscaling.keda out, or leave the percentage out",
         )
     if mode is None and percent is not None:
-        return KNATIVE
+        return KNATIVE, "traffic.canaryTrafficPercent"
     if mode is None and keda:
-        return STANDARD
-    return mode
+        return STANDARD, "autoscaling.keda"
+    return mode, where if mode is not None else None
 
 
 def _protocol(given: str | None, triton: bool) -> str | None:
@@ -226,7 +238,7 @@ def _protocol(given: str | None, triton: bool) -> str | None:
 
 
 def _artifact(endpoint: Endpoint, triton: bool) -> str:
-    uri = (endpoint.artifact_uri or "").strip()
+    uri = checks.text("model_versions.artifact_uri", endpoint.artifact_uri) if endpoint.artifact_uri else ""
     if not uri:
         if endpoint.model_version_id is None:
             raise InvalidIntent(
@@ -248,31 +260,27 @@ def _artifact(endpoint: Endpoint, triton: bool) -> str:
     return uri + "/" if triton and uri.startswith("s3://") and not uri.endswith("/") else uri
 
 
-def _batcher(given: t.Any) -> dict[str, int] | None:
-    where = "runtime_config.batcher"
-    if given is None or given is False:
-        return None
-    if given is True:
-        return dict(_DEFAULT_BATCHER)
-    spelled = {"max_batch_size": "maxBatchSize", "max_latency": "maxLatency"}
-    result = dict(_DEFAULT_BATCHER)
-    for name, value in checks.mapping(where, given).items():
-        key = spelled.get(name, name)
-        if key not in ("maxBatchSize", "maxLatency", "timeout"):
-            raise InvalidIntent(
-                "is not a key that is known here", field=f"{where}.{name}", value=value, cure="use maxBatchSize, maxLatency, timeout"
-            )
-        result[key] = checks.whole(f"{where}.{name}", value, low=1)
-    return result
+def _batcher(where: str, given: t.Any) -> dict[str, int] | None:
+    """true is KServe's batcher with its defaults, false none; a mapping says how."""
+    if isinstance(given, dict):
+        return {**_DEFAULT_BATCHER, **{key: checks.whole(f"{where}.{key}", value, low=1) for key, value in given.items()}}
+    try:
+        return dict(_DEFAULT_BATCHER) if checks.boolean(where, given) else None
+    except InvalidIntent:
+        raise InvalidIntent(
+            "is not a mapping", field=where, value=given, cure="write {maxBatchSize: 32, maxLatency: 500}, or true for that"
+        ) from None
 
 
-def _batcher_warning(config: dict[str, t.Any], triton: bool) -> list[str]:
-    if not config.get("batcher") or not (triton or config.get("protocolVersion") == "v2"):
-        return []
-    return [
-        "runtime_config.batcher has no effect with the v2 protocol: KServe's batcher passes such requests through; "
-        "use dynamic_batching in the model's config.pbtxt"
-    ]
+def _no_effect(intent: Intent) -> t.Iterator[str]:
+    """What is asked for and rendered, or left out, and changes nothing."""
+    if intent.batcher is not None and intent.protocol_version == "v2":
+        yield (
+            "runtime_config.batcher has no effect with the v2 protocol: KServe's batcher passes such requests through; "
+            "use dynamic_batching in the model's config.pbtxt"
+        )
+    if intent.keda and intent.scale_target is not None and intent.scale_metric is None and intent.metrics:
+        yield "autoscaling.scaleTarget has no effect beside autoscaling.metrics, which have targets of their own"
 
 
 def _check_together(intent: Intent) -> None:
@@ -298,6 +306,10 @@ def _check_together(intent: Intent) -> None:
     if intent.metrics is not None and not intent.keda:
         raise InvalidIntent(
             "are scaled on by KEDA only", field="autoscaling.metrics", value=intent.metrics, cure="set autoscaling.keda to true"
+        )
+    if intent.behavior is not None and not intent.keda:
+        raise InvalidIntent(
+            "is followed with KEDA only", field="autoscaling.behavior", value=intent.behavior, cure="set autoscaling.keda to true"
         )
     for i, metric in enumerate(intent.metrics or ()):
         _check_metric(f"autoscaling.metrics[{i}]", metric)

@@ -11,7 +11,7 @@ import typing as t
 
 from .errors import InvalidIntent
 
-__all__ = ("AUTOSCALING", "RUNTIME_CONFIG", "SECTIONS", "TRAFFIC", "Section", "canonical_keys")
+__all__ = ("AUTOSCALING", "BATCHER", "RUNTIME_CONFIG", "SECTIONS", "TRAFFIC", "Section", "canonical_keys")
 
 Section = t.Mapping[str, tuple[str, ...]]
 
@@ -49,26 +49,32 @@ RUNTIME_CONFIG: Section = {
     "labels": (),
     "enablePrometheusScraping": ("enable_prometheus_scraping",),
 }
+BATCHER: Section = {
+    "maxBatchSize": ("max_batch_size",),
+    "maxLatency": ("max_latency",),
+    "timeout": (),
+}
 SECTIONS: t.Mapping[str, Section] = {
     "traffic": TRAFFIC,
     "autoscaling": AUTOSCALING,
     "runtime_config": RUNTIME_CONFIG,
 }
+_NESTED: t.Mapping[str, Section] = {"runtime_config.batcher": BATCHER}
 
 
 def canonical_keys(section: str, given: t.Any, *, strict: bool) -> tuple[dict[str, t.Any], list[str]]:
     """Translates the keys of one section to their canonical spelling.
 
-    A key with a null value counts as absent.
+    A key with a null value counts as absent; a key given in two spellings with one value counts once.
 
     :returns: the section with canonical keys, and warnings (for unknown keys, when not strict)
-    :raises InvalidIntent: for a section that is no mapping, a key given in two spellings, or (strict) an unknown key
+    :raises InvalidIntent: for a section that is no mapping, a key with two values in two spellings, or (strict) an unknown key
     """
     if given is None:
         return {}, []
     if not isinstance(given, dict):
         raise InvalidIntent(f"must be a mapping, not {_kind(given)}", field=section, value=given, cure="write key: value pairs")
-    known = SECTIONS[section]
+    known = {**SECTIONS, **_NESTED}[section]
     spelled = {name: key for key, others in known.items() for name in (key, *others)}
     result: dict[str, t.Any] = {}
     source: dict[str, str] = {}
@@ -84,18 +90,22 @@ def canonical_keys(section: str, given: t.Any, *, strict: bool) -> tuple[dict[st
             continue
         if value is None:
             continue
-        if key in source:
+        if f"{section}.{key}" in _NESTED and isinstance(value, dict):
+            value, more = canonical_keys(f"{section}.{key}", value, strict=strict)
+            warnings += more
+        if key in source and value != result[key]:
             raise InvalidIntent(
                 f"is given as {source[key]} too",
                 field=f"{section}.{name}",
                 value=value,
                 cure=f"keep {key} only",
             )
-        source[key] = name
+        source.setdefault(key, name)
         result[key] = value
     return result, warnings
 
 
 def _kind(value: t.Any) -> str:
+    # By instance: Ansible gives values of subclasses that remember where they come from.
     kinds = {bool: "a boolean", int: "a number", float: "a number", str: "a text", list: "a list"}
-    return kinds.get(type(value), type(value).__name__)
+    return next((words for kind, words in kinds.items() if isinstance(value, kind)), type(value).__name__)

@@ -6,11 +6,23 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import typing as t
 from dataclasses import dataclass
 
 from .errors import InvalidIntent, Refused, ServingError
 from .intent import Intent
+from .marks import (
+    AUTOSCALER_ANNOTATION,
+    ENDPOINT_LABEL,
+    MODE_ANNOTATION,
+    PROJECT_LABEL,
+    SCRAPING_ANNOTATION,
+    TAG_ROUTING_ANNOTATION,
+    TEMPLATE_ANNOTATION,
+    TENANT_LABEL,
+)
 from .naming import check_name, check_standard_host
 from .versions import KNATIVE, STANDARD, Version, check_kserve, mode_spelling
 
@@ -21,6 +33,7 @@ __all__ = (
     "MODE_ANNOTATION",
     "PROJECT_LABEL",
     "RENDERER_VERSION",
+    "TEMPLATE_ANNOTATION",
     "TENANT_LABEL",
     "Rendered",
     "Target",
@@ -32,30 +45,13 @@ RENDERER_VERSION = 1
 
 API_VERSION = "serving.kserve.io/v1beta1"
 KIND = "InferenceService"
-TENANT_LABEL = "mlops.tenancy/tenant_id"
-PROJECT_LABEL = "mlops.tenancy/project_id"
-ENDPOINT_LABEL = "mlops.platform/endpoint_id"
-MODE_ANNOTATION = "serving.kserve.io/deploymentMode"
 
-_AUTOSCALER_ANNOTATION = "serving.kserve.io/autoscalerClass"
-_SCRAPING_ANNOTATION = "serving.kserve.io/enable-prometheus-scraping"
-_TAG_ROUTING_ANNOTATION = "serving.kserve.io/enable-tag-routing"
-_RESERVED = {
-    MODE_ANNOTATION: "runtime_config.deploymentMode",
-    _AUTOSCALER_ANNOTATION: "runtime_config.autoscalerClass",
-    _SCRAPING_ANNOTATION: "runtime_config.enablePrometheusScraping",
-    _TAG_ROUTING_ANNOTATION: "nothing: every Knative endpoint has it",
-    TENANT_LABEL: "the endpoint's tenant_id",
-    PROJECT_LABEL: "the endpoint's project_id",
-    ENDPOINT_LABEL: "the endpoint's id",
-}
+# What does not touch a pod: in Standard mode it changes without restarting any. In Knative mode it is part of the revision.
+_SCALING = ("minReplicas", "maxReplicas", "scaleMetric", "scaleTarget", "autoScaling", "containerConcurrency", "timeout")
 
 _GPU = "nvidia.com/gpu"
 _DEFAULT_RESOURCES = {"requests": {"cpu": "250m", "memory": "512Mi"}, "limits": {"cpu": "1", "memory": "1Gi"}}
-# KServe renders an empty trigger list without a metric, which KEDA's CRD refuses.
-_DEFAULT_KEDA_METRICS = [
-    {"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}}}
-]
+_DEFAULT_UTILIZATION = 80
 # Where the model servers really answer in Standard mode; nothing listens on KServe's own 9091 there.
 _TRITON_METRICS_PORT = "8002"
 _SERVER_METRICS_PORT = "8080"
@@ -104,8 +100,7 @@ def _render(intent: Intent, target: Target) -> Rendered:
     check_name(target.name)
     if mode == STANDARD and not target.long_hosts:
         check_standard_host(target.name, target.namespace)
-    _check_reserved(intent)
-    manifest = {
+    manifest: dict[str, t.Any] = {
         "apiVersion": API_VERSION,
         "kind": KIND,
         "metadata": {
@@ -116,18 +111,29 @@ def _render(intent: Intent, target: Target) -> Rendered:
         },
         "spec": {"predictor": _predictor(intent, mode)},
     }
+    manifest["metadata"]["annotations"][TEMPLATE_ANNOTATION] = _digest(manifest, mode)
     return Rendered(manifest=manifest, mode=mode, warnings=intent.warnings)
+
+
+def _digest(manifest: dict[str, t.Any], mode: str) -> str:
+    left_out = ("canaryTrafficPercent", *(_SCALING if mode == STANDARD else ()))
+    metadata = manifest["metadata"]
+    predictor = {key: value for key, value in manifest["spec"]["predictor"].items() if key not in left_out}
+    content = json.dumps([metadata["labels"], metadata["annotations"], predictor], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
 def _mode(intent: Intent, target: Target) -> str:
     """The row's own word, else the mode the endpoint already has, else the cluster's default."""
     asked, current = intent.mode, target.current_mode
     if asked is not None and current is not None and asked != current:
+        values = {"traffic.canaryTrafficPercent": intent.canary_percent, "autoscaling.keda": True}
+        needs = f"needs {asked} mode; " if intent.mode_field in values else ""
         raise Refused(
-            f"the endpoint runs in {current} mode, and KServe does not let it change to {asked}",
-            field="runtime_config.deploymentMode",
-            value=asked,
-            cure=f"stay in {current} mode, or delete the endpoint and create it again",
+            f"{needs}the endpoint runs in {current} mode, and KServe does not let it change to {asked}",
+            field=intent.mode_field,
+            value=values.get(str(intent.mode_field), asked),
+            cure=f"{'leave it out' if needs else f'stay in {current} mode'}, or delete the endpoint and create it again",
         )
     mode = asked or current or target.default_mode
     if mode == STANDARD and intent.scale_metric in ("concurrency", "rps"):
@@ -147,18 +153,6 @@ def _mode(intent: Intent, target: Target) -> str:
     return mode
 
 
-def _check_reserved(intent: Intent) -> None:
-    for section, given in (("annotations", intent.annotations), ("labels", intent.labels)):
-        for key in given:
-            if key in _RESERVED:
-                raise InvalidIntent(
-                    "is written by the collection",
-                    field=f"runtime_config.{section}.{key}",
-                    value=given[key],
-                    cure=f"leave it out; it follows {_RESERVED[key]}",
-                )
-
-
 def _labels(intent: Intent) -> dict[str, str]:
     endpoint = intent.endpoint
     own = {TENANT_LABEL: endpoint.tenant_id, PROJECT_LABEL: endpoint.project_id, ENDPOINT_LABEL: endpoint.id}
@@ -170,18 +164,19 @@ def _annotations(intent: Intent, mode: str, kserve: Version | None) -> dict[str,
     annotations[MODE_ANNOTATION] = mode_spelling(mode, kserve)
     autoscaler = "keda" if intent.keda else intent.autoscaler_class
     if autoscaler is not None:
-        annotations[_AUTOSCALER_ANNOTATION] = autoscaler
+        annotations[AUTOSCALER_ANNOTATION] = autoscaler
     if mode == KNATIVE:
         # From the first write on: added later it would make a revision, and green's own address needs the tag.
-        annotations[_TAG_ROUTING_ANNOTATION] = "true"
-        annotations[_SCRAPING_ANNOTATION] = "true" if intent.scraping else "false"
+        annotations[TAG_ROUTING_ANNOTATION] = "true"
+        annotations[SCRAPING_ANNOTATION] = "true" if intent.scraping else "false"
     return annotations
 
 
 def _predictor(intent: Intent, mode: str) -> dict[str, t.Any]:
     predictor: dict[str, t.Any] = {
         "minReplicas": intent.min_replicas,
-        "maxReplicas": intent.max_replicas,
+        # 0 means no limit, which is said by leaving it out: KServe does not give a 0 back.
+        "maxReplicas": intent.max_replicas or None,
         "containerConcurrency": intent.container_concurrency,
         "timeout": intent.timeout,
         "serviceAccountName": intent.service_account_name,
@@ -205,10 +200,11 @@ def _predictor(intent: Intent, mode: str) -> dict[str, t.Any]:
 def _keda(intent: Intent) -> dict[str, t.Any]:
     """KServe refuses scaleMetric beside KEDA, so it becomes the metric that it means."""
     metrics: list[dict[str, t.Any]] = list(intent.metrics or ())
-    if intent.scale_metric is not None:
-        target: dict[str, t.Any] = {"type": "Utilization", "averageUtilization": intent.scale_target or 80}
-        metrics.append({"type": "Resource", "resource": {"name": intent.scale_metric, "target": target}})
-    scaling: dict[str, t.Any] = {"metrics": metrics or _DEFAULT_KEDA_METRICS}
+    if intent.scale_metric is not None or not metrics:
+        # KServe renders an empty trigger list without a metric, which KEDA's CRD refuses.
+        target: dict[str, t.Any] = {"type": "Utilization", "averageUtilization": intent.scale_target or _DEFAULT_UTILIZATION}
+        metrics.append({"type": "Resource", "resource": {"name": intent.scale_metric or "cpu", "target": target}})
+    scaling: dict[str, t.Any] = {"metrics": metrics}
     if intent.behavior:
         scaling["behavior"] = intent.behavior
     return {"autoScaling": scaling}

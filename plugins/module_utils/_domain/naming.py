@@ -28,8 +28,8 @@ LONGEST_NAME = 46
 LONGEST_STANDARD_HOST = 52
 
 _SHORTEST_ID = 8
-_NAME = re.compile(r"^[a-z]([-a-z0-9]*[a-z0-9])?$")
-_NAMESPACE = re.compile(r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
+_NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
+_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _PLACEHOLDER = re.compile(r"\{([a-z_][a-z0-9_]*)\}")
 
 
@@ -39,16 +39,19 @@ def service_name(prefix: str, endpoint_id: str, digits: int = _SHORTEST_ID) -> s
 
 
 def candidate_names(prefix: str, endpoint_id: str) -> t.Iterator[str]:
-    """All names an endpoint may get, the shortest first. The first one that nobody holds is its name."""
+    """All names an endpoint may get, the shortest first. The first one that nobody holds is its name.
+
+    :raises InvalidIntent: where not even the shortest is a name
+    """
     for digits in range(_SHORTEST_ID, len(_hex(endpoint_id)) + 1):
-        if len(prefix) + 1 + digits > LONGEST_NAME:
+        if digits > _SHORTEST_ID and len(prefix) + 1 + digits > LONGEST_NAME:
             return
         yield service_name(prefix, endpoint_id, digits)
 
 
 def check_name(name: str) -> str:
     """KServe wants a lower-case letter first and no dot (inference_service_validation.go); its hosts limit the length."""
-    if not _NAME.match(name):
+    if not _NAME.fullmatch(name):
         raise InvalidIntent(
             "is not a name that KServe accepts",
             field="name",
@@ -91,7 +94,7 @@ def namespace_for(template: str, columns: t.Mapping[str, t.Any]) -> str:
         return str(value).lower()
 
     namespace = _PLACEHOLDER.sub(column, template)
-    if not _NAMESPACE.match(namespace):
+    if not _NAMESPACE.fullmatch(namespace):
         raise InvalidIntent(
             "is not a Kubernetes namespace name",
             field="namespace",

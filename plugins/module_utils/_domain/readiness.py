@@ -9,15 +9,12 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from .manifest import ENDPOINT_LABEL, MODE_ANNOTATION
-from .quantity import amount
+from .manifest import ENDPOINT_LABEL, MODE_ANNOTATION, TEMPLATE_ANNOTATION
 from .versions import STANDARD, normal_mode
 
 __all__ = ("Failure", "Observed", "TrafficTarget", "observe", "rolled_out")
 
 _REVISION_LABEL = "serving.knative.dev/revision"
-_SOURCE_ANNOTATION = "internal.serving.kserve.io/storage-initializer-sourceuri"
-_CONTAINER = "kserve-container"
 # A container in one of these states does not get out of it by waiting.
 _TERMINAL_WAITING = (
     "CrashLoopBackOff",
@@ -111,8 +108,9 @@ def observe(
         return Observed()
     metadata, status = service.get("metadata", {}), service.get("status") or {}
     predictor = (status.get("components") or {}).get("predictor") or {}
-    created = predictor.get("latestCreatedRevision")
     mode = normal_mode(status.get("deploymentMode") or (metadata.get("annotations") or {}).get(MODE_ANNOTATION) or "")
+    # In Standard mode old releases put the Deployment's revision number there.
+    created = None if mode == STANDARD else predictor.get("latestCreatedRevision")
     conditions = {c.get("type"): c for c in status.get("conditions") or ()}
     ready = conditions.get("Ready") or {}
     return Observed(
@@ -144,9 +142,9 @@ def rolled_out(deployment: dict[str, t.Any] | None, manifest: dict[str, t.Any]) 
     if deployment is None:
         return "KServe has not made the Deployment yet"
     spec, status = deployment.get("spec", {}), deployment.get("status") or {}
-    stale = _unlike(spec.get("template", {}), manifest["spec"]["predictor"]["model"])
-    if stale:
-        return f"KServe has not put the new {stale} into the Deployment yet"
+    rendering = (spec.get("template", {}).get("metadata", {}).get("annotations") or {}).get(TEMPLATE_ANNOTATION)
+    if rendering != manifest["metadata"]["annotations"][TEMPLATE_ANNOTATION]:
+        return "KServe has not put what is wanted into the Deployment yet"
     if int(status.get("observedGeneration") or 0) < int(deployment.get("metadata", {}).get("generation") or 0):
         return "the Deployment's change has not been seen by its controller yet"
     wanted, total = int(spec.get("replicas") or 0), int(status.get("replicas") or 0)
@@ -219,29 +217,6 @@ def _pod_failures(pod: dict[str, t.Any], revision: str | None) -> t.Iterator[Fai
             if last.get("exitCode") is not None:
                 words = f"exit code {last['exitCode']}: {words}"
             yield Failure(waiting["reason"], f"container {container.get('name')}: {words}", revision)
-
-
-def _unlike(template: dict[str, t.Any], model: dict[str, t.Any]) -> str | None:
-    """The first thing in which a pod template differs from the model that it should run."""
-    source = (template.get("metadata", {}).get("annotations") or {}).get(_SOURCE_ANNOTATION)
-    if source is not None and source.rstrip("/") != str(model.get("storageUri", "")).rstrip("/"):
-        return "storageUri"
-    containers = template.get("spec", {}).get("containers") or ()
-    container = next((c for c in containers if c.get("name") == _CONTAINER), None)
-    if container is None:
-        return "container"
-    tag = model.get("runtimeVersion")
-    if tag and "@sha256:" not in container.get("image", "") and not container.get("image", "").endswith(f":{tag}"):
-        return "runtimeVersion"
-    for side, amounts in (model.get("resources") or {}).items():
-        for name, value in amounts.items():
-            if amount((container.get("resources") or {}).get(side, {}).get(name)) != amount(value):
-                return f"resources.{side}.{name}"
-    has = {item.get("name"): item for item in container.get("env") or ()}
-    for item in model.get("env") or ():
-        if (has.get(item["name"]) or {}).get("value") != item.get("value"):
-            return f"env {item['name']}"
-    return None
 
 
 def _labels(document: dict[str, t.Any]) -> dict[str, str]:

@@ -31,8 +31,13 @@ __all__ = ("State", "admit", "look", "settled", "tick")
 State = dict[str, t.Any]
 
 _NAME = re.compile(r"^[a-z]([-a-z0-9]*[a-z0-9])?$")
-# Annotations that KServe does not copy to the revision's template (constants.go serviceAnnotationDisallowedList).
-_NOT_TEMPLATE = ("autoscaling.knative.dev/minScale", "autoscaling.knative.dev/maxScale", "modelFormat")
+# Annotations that do not get into the revision's template (constants.go ServiceAnnotationDisallowedList, managedKsvcAnnotations).
+_NOT_TEMPLATE = (
+    "autoscaling.knative.dev/minScale",
+    "autoscaling.knative.dev/maxScale",
+    "modelFormat",
+    "serving.knative.dev/rollout-duration",
+)
 
 
 def admit(old: dict[str, t.Any] | None, new: dict[str, t.Any]) -> None:
@@ -218,17 +223,24 @@ def _pod_template(service: dict[str, t.Any]) -> dict[str, t.Any]:
         "env": model.get("env", []),
         "args": model.get("args", []),
     }
-    return {
-        "metadata": {"annotations": {"internal.serving.kserve.io/storage-initializer-sourceuri": model.get("storageUri")}},
-        "spec": {"containers": [container]},
-    }
+    source = {"internal.serving.kserve.io/storage-initializer-sourceuri": model.get("storageUri")}
+    annotations = {**(service["metadata"].get("annotations") or {}), **source}
+    return {"metadata": {"annotations": annotations}, "spec": {"containers": [container]}}
 
 
 def _template(service: dict[str, t.Any]) -> dict[str, t.Any]:
-    """What a revision is made of: everything of ours but the percentage, labels and annotations included."""
+    """What a revision is made of: labels, annotations and the predictor, but for its percentage.
+
+    Nothing is made of a default that is said aloud (SetAutoScalingAnnotations writes min-scale 1 for none), nor of what
+    only selects the runtime.
+    """
     metadata = service["metadata"]
     annotations = {k: v for k, v in (metadata.get("annotations") or {}).items() if k not in _NOT_TEMPLATE}
     predictor = without_percent(service)["spec"]["predictor"]
+    predictor.setdefault("minReplicas", 1)
+    for name in ("runtime", "protocolVersion"):
+        predictor["model"].pop(name, None)
+    predictor["model"].get("modelFormat", {}).pop("version", None)
     return copy.deepcopy({"labels": metadata.get("labels") or {}, "annotations": annotations, "predictor": predictor})
 
 

@@ -80,7 +80,7 @@ def missing_rights(client: KubernetesClient, namespace: str) -> list[Document]:
     """What this credential may not do in a namespace: ``[{verb, resource, needed_to}]``; the API server is asked."""
     missing = []
     for verbs, group, resource, needed_to in RIGHTS:
-        kind, _, subresource = resource.partition("/")
+        kind, _slash, subresource = resource.partition("/")
         for verb in verbs:
             attributes = {
                 "namespace": namespace,

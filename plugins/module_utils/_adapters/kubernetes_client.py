@@ -27,7 +27,8 @@ APPLY_PATCH = "application/apply-patch+yaml"
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
 
-Query = t.Mapping[str, str | int | bool | None]
+# Values are strings, numbers, booleans or None, which leaves the name out.
+Query = t.Mapping[str, t.Any]
 
 _CONNECT_SECONDS = 10.0
 # Above the 30 s that an admission webhook may take, and the API server's own limit of 60 s.

@@ -322,7 +322,7 @@ def test_without_the_right_to_read_pods_it_goes_on_and_says_so(server: StubApiSe
     waiting["status"]["conditions"] = [{"type": "Ready", "status": "False"}]
     server.on("GET", ONE, waiting)
     server.on("GET", PODS, status(403, "Forbidden", 'pods is forbidden: User "x" cannot list resource "pods"'))
-    for _ in range(2):
+    for _time in range(2):
         assert cluster.observe("ns", "demo").ready is False
     assert len(cluster.warnings) == 1
     assert "pods in namespace ns cannot be read" in cluster.warnings[0]

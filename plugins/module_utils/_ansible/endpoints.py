@@ -182,7 +182,7 @@ def _version(item: Item, catalog: Catalog, row: Row | None) -> tuple[Row | None,
     of_tenant = f" of tenant {tenant_id}" if tenant_id else ""
     if is_id(wanted):
         version = catalog.version(str(uuid.UUID(str(wanted))))
-        if version is None or tenant_id not in (None, version["tenant_id"]):
+        if version is None:
             raise InvalidIntent(
                 f"is no model version{of_tenant}", **where, cure="see model_versions for those that are there"
             )
@@ -202,8 +202,8 @@ def _version(item: Item, catalog: Catalog, row: Row | None) -> tuple[Row | None,
             cure="give the model's name or id",
         )
     version = catalog.numbered(model_id, wanted)
-    if version is None or tenant_id not in (None, version["tenant_id"]):
-        numbers = ", ".join(map(str, catalog.numbers(model_id))) if version is None else ""
+    if version is None:
+        numbers = ", ".join(map(str, catalog.numbers(model_id)))
         raise InvalidIntent(
             f"is no version of this model{of_tenant}",
             **where,

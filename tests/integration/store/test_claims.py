@@ -121,6 +121,17 @@ def test_two_connections_never_get_the_same_endpoint(database: str, store: Store
     assert store.database.query("select distinct epoch from serving.deployment") == [{"epoch": 1}]
 
 
+def test_a_row_that_somebody_is_writing_is_passed_over(database: str, store: Store, rows: Any, version: str) -> None:
+    busy = rows.endpoint("busy", version=version)
+    rows.endpoint("free", version=version)
+    other = Store.connect(database)
+    with other.transaction():
+        other.database.query("select 1 from endpoints where id = %s for update", (busy,))
+        assert [held.endpoint.name for held in claim(store)] == ["free"]
+    assert [held.endpoint.name for held in claim(store)] == ["busy"]
+    other.close()
+
+
 def test_a_stale_read_does_not_take_a_lease_that_somebody_has_just_got(
     database: str, store: Store, rows: Any, version: str
 ) -> None:

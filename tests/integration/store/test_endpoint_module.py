@@ -222,6 +222,14 @@ def test_a_version_of_another_tenant_is_refused(run_module: Run, rows: Any, demo
     assert rows.everything() == before
 
 
+def test_a_version_of_another_tenant_that_sql_put_there_is_refused(run_module: Run, rows: Any) -> None:
+    other = rows.other_tenant()
+    endpoint = rows.endpoint(version=other.version(other.model()))
+    answer = run_module("endpoint", name="demo", autoscaling={"minReplicas": 2})
+    assert answer["failure"]["field"] == "model_version"
+    assert rows.get(endpoint)["autoscaling"] == {}
+
+
 def test_a_tenant_sees_and_touches_only_its_own_rows(run_module: Run, rows: Any, demo: dict[str, str]) -> None:
     other = rows.other_tenant()
     theirs = other.endpoint(version=other.version(other.model()))

@@ -18,7 +18,7 @@ from ansible.module_utils.basic import AnsibleModule
 from .._adapters.cluster import KServeCluster
 from .._domain.convergence import Apply, Converged, Create, Delete, Desired, Failed, Record, Wait, converge
 from .._domain.errors import InvalidIntent, Refused, ServingError, StaleWrite, Unavailable
-from .._domain.manifest import API_VERSION, ENDPOINT_LABEL, KIND, MODE_ANNOTATION, PROJECT_LABEL, TENANT_LABEL
+from .._domain.manifest import API_VERSION, ENDPOINT_LABEL, KIND, MODE_ANNOTATION, PROJECT_LABEL, TENANT_LABEL, marked
 from .._domain.readiness import Observed, observe
 from .._domain.versions import KNATIVE, normal_mode
 from .._engine.deployment import owned
@@ -197,7 +197,9 @@ class _Work:
         if not self._present:
             return Desired(owner, f"{self.namespace}/{self.name}", None, KNATIVE, deadline)
         self.manifest = _checked(self.manifest, self.namespace)
-        return Desired(owner, f"{self.namespace}/{self.name}", self.manifest, self._mode(), deadline)
+        mode = self._mode()
+        self.manifest = marked(self.manifest, mode)
+        return Desired(owner, f"{self.namespace}/{self.name}", self.manifest, mode, deadline)
 
     def _mode(self) -> str:
         given = (self.manifest["metadata"].get("annotations") or {}).get(MODE_ANNOTATION)

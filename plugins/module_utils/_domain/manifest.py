@@ -37,6 +37,7 @@ __all__ = (
     "TENANT_LABEL",
     "Rendered",
     "Target",
+    "marked",
     "render",
 )
 
@@ -111,16 +112,18 @@ def _render(intent: Intent, target: Target) -> Rendered:
         },
         "spec": {"predictor": _predictor(intent, mode)},
     }
-    manifest["metadata"]["annotations"][TEMPLATE_ANNOTATION] = _digest(manifest, mode)
-    return Rendered(manifest=manifest, mode=mode, warnings=intent.warnings)
+    return Rendered(manifest=marked(manifest, mode), mode=mode, warnings=intent.warnings)
 
 
-def _digest(manifest: dict[str, t.Any], mode: str) -> str:
+def marked(manifest: dict[str, t.Any], mode: str) -> dict[str, t.Any]:
+    """The manifest with the digest of its template, which makes every change of it a revision, and proves it afterwards."""
     left_out = ("canaryTrafficPercent", *(_SCALING if mode == STANDARD else ()))
     metadata = manifest["metadata"]
+    annotations = {key: value for key, value in (metadata.get("annotations") or {}).items() if key != TEMPLATE_ANNOTATION}
     predictor = {key: value for key, value in manifest["spec"]["predictor"].items() if key not in left_out}
-    content = json.dumps([metadata["labels"], metadata["annotations"], predictor], sort_keys=True)
-    return hashlib.sha256(content.encode()).hexdigest()[:16]
+    content = json.dumps([metadata.get("labels") or {}, annotations, predictor], sort_keys=True)
+    annotations[TEMPLATE_ANNOTATION] = hashlib.sha256(content.encode()).hexdigest()[:16]
+    return {**manifest, "metadata": {**metadata, "annotations": annotations}}
 
 
 def _mode(intent: Intent, target: Target) -> str:

@@ -18,6 +18,7 @@ from . import fence as fencing
 from . import ownership
 from .cluster_info import collect, missing_rights
 from .kubernetes_client import APPLY_PATCH, JSON_PATCH, KubernetesClient, Query
+from .kubernetes_errors import Expired
 from .service_watch import watch_services
 
 __all__ = ("KServeCluster",)
@@ -30,6 +31,7 @@ _GROUP = "/apis/serving.kserve.io/v1beta1"
 _SERVICE_LABEL = "serving.kserve.io/inferenceservice"
 _PAGE = 500
 _TOUCHES = 5
+_RESTARTS = 2
 
 
 class KServeCluster:
@@ -277,9 +279,16 @@ class KServeCluster:
     def _pages(self, path: str, action: str, label_selector: str | None) -> Documents:
         found: Documents = []
         token: str | None = None
+        restarts = 0
         while True:
             query = {"limit": _PAGE, "continue": token, "labelSelector": label_selector}
-            page = self._client.request("GET", path, action=action, query=query)
+            try:
+                page = self._client.request("GET", path, action=action, query=query)
+            except Expired:
+                if restarts == _RESTARTS:
+                    raise
+                found, token, restarts = [], None, restarts + 1
+                continue
             found.extend(page.get("items") or ())
             token = page["metadata"].get("continue")
             if not token:

@@ -173,6 +173,9 @@ def _apply(configuration: t.Any, chosen: dict[str, t.Any]) -> None:
     if chosen.get("api_key"):
         configuration.api_key = {"authorization": f"Bearer {chosen['api_key']}"}
         configuration.refresh_api_key_hook = None
+    if chosen.get("api_key") or chosen.get("username"):
+        # An API server looks at a certificate before a token: a kubeconfig's would win over what was asked for.
+        configuration.cert_file = configuration.key_file = None
     for name in ("username", "password", "no_proxy", "proxy"):
         if chosen.get(name):
             setattr(configuration, name, str(chosen[name]))

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from .._domain.errors import Drift, Forbidden, Refused, ServingError, StaleWrite, Unavailable
 
-__all__ = ("Answer", "is_absent", "is_retryable", "parse_status", "retry_after", "translate", "warnings_of")
+__all__ = ("Answer", "Expired", "is_absent", "is_retryable", "parse_status", "retry_after", "translate", "warnings_of")
 
 # The API server adds this text for every webhook and policy that said no, whatever status code they chose.
 _DENIED = re.compile(r"denied (the )?request|exceeded quota|violates PodSecurity|is being terminated")
@@ -22,6 +22,10 @@ _INVALID_PATCH = re.compile(r"failed to create typed patch object")
 _WARNING = re.compile(r'\b299 \S+ "((?:[^"\\]|\\.)*)"')
 _RETRYABLE = (429, 500, 502, 503, 504)
 _LONGEST_WAIT = 30.0
+
+
+class Expired(StaleWrite):
+    """The API server has forgotten the version to read on from: read from the start."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +107,8 @@ def translate(answer: Answer, action: str, host: str) -> ServingError:
         return _missing(answer, what, action, host)
     if answer.code in (409, 412):
         return _conflict(answer, what)
+    if answer.code == 410:
+        return Expired(what)
     if answer.code == 405 or answer.code >= 500 or answer.code == 429:
         return Unavailable(
             f"{what} (API server {host}, HTTP {answer.code})",

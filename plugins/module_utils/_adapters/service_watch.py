@@ -16,8 +16,9 @@ import socket
 import threading
 import typing as t
 
-from .._domain.errors import Forbidden, ServingError, Unavailable
+from .._domain.errors import Forbidden, Unavailable
 from .kubernetes_client import KubernetesClient, Query
+from .kubernetes_errors import Expired
 
 __all__ = ("watch_services",)
 
@@ -33,10 +34,6 @@ _SERVER_SECONDS = 300
 _SILENCE_SECONDS = 130.0
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 30.0
-
-
-class _ExpiredError(Exception):
-    """The API server no longer knows the resourceVersion: list again."""
 
 
 def watch_services(client: KubernetesClient, path: str, on_change: OnChange, stop: threading.Event) -> None:
@@ -57,7 +54,7 @@ def watch_services(client: KubernetesClient, path: str, on_change: OnChange, sto
                 known = now
             version = _follow(client, path, version, known, on_change, stop)
             failures = 0
-        except _ExpiredError:
+        except Expired:
             version = None
         except Unavailable as error:
             failures += 1
@@ -71,15 +68,8 @@ def _list(client: KubernetesClient, path: str) -> tuple[str, Names]:
     found: Names = set()
     token: str | None = None
     while True:
-        try:
-            page = client.request(
-                "GET", path, action="list InferenceServices", query={"limit": _PAGE, "continue": token}, accept=_LIST
-            )
-        except ServingError as error:
-            # A continue token that expired on the way is a 410 too.
-            if token is not None and "expired" in str(error).lower():
-                raise _ExpiredError from error
-            raise
+        query = {"limit": _PAGE, "continue": token}
+        page = client.request("GET", path, action="list InferenceServices", query=query, accept=_LIST)
         found.update((item["metadata"]["namespace"], item["metadata"]["name"]) for item in page.get("items") or ())
         token = page["metadata"].get("continue")
         if not token:
@@ -96,12 +86,7 @@ def _follow(
         "resourceVersion": version,
         "timeoutSeconds": random.randint(_SERVER_SECONDS * 4 // 5, _SERVER_SECONDS),
     }
-    try:
-        response = client.stream(path, action=_ACTION, query=query, read_seconds=_SILENCE_SECONDS, accept=_WATCH)
-    except ServingError as error:
-        if "too old resource version" in str(error).lower() or "expired" in str(error).lower():
-            raise _ExpiredError from error
-        raise
+    response = client.stream(path, action=_ACTION, query=query, read_seconds=_SILENCE_SECONDS, accept=_WATCH)
     over = threading.Event()
     closer = threading.Thread(target=_close_on_stop, args=(response, stop, over), daemon=True)
     closer.start()
@@ -120,7 +105,7 @@ def _handle(event: dict[str, t.Any], version: str, known: Names, on_change: OnCh
     kind, thing = event.get("type"), event.get("object") or {}
     if kind == "ERROR":
         if thing.get("code") == 410 or thing.get("reason") in ("Expired", "Gone"):
-            raise _ExpiredError
+            raise Expired(f"cannot {_ACTION}: the place to resume at is forgotten")
         raise Unavailable(f"cannot {_ACTION}: {thing.get('message') or 'the API server ended the watch with an error'}")
     metadata = thing["metadata"]
     if kind != "BOOKMARK":

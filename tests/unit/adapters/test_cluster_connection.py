@@ -108,6 +108,16 @@ def test_a_host_beside_a_kubeconfig_replaces_its_address_only(home: dict[str, st
     assert token_of(found) == "Bearer of-the-file"
 
 
+def test_a_token_is_not_overruled_by_a_certificate_of_the_kubeconfig(home: dict[str, str], tmp_path: Path) -> None:
+    file = kubeconfig(tmp_path / "config", "https://file.test")
+    config = json.loads(Path(file).read_text())
+    (tmp_path / "cert").write_text("a certificate")
+    config["users"][0]["user"] = {"client-certificate": str(tmp_path / "cert"), "client-key": str(tmp_path / "cert")}
+    Path(file).write_text(json.dumps(config))
+    assert resolve({"kubeconfig": file}, home).configuration.cert_file == str(tmp_path / "cert")
+    assert resolve({"kubeconfig": file, "api_key": TOKEN}, home).configuration.cert_file is None
+
+
 def test_an_insecure_kubeconfig_stays_so_unless_told(home: dict[str, str], tmp_path: Path) -> None:
     file = kubeconfig(tmp_path / "config", "https://file.test", **{"insecure-skip-tls-verify": True})
     assert resolve({"kubeconfig": file, "validate_certs": True}, home).configuration.verify_ssl is False

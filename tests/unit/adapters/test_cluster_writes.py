@@ -337,6 +337,14 @@ def test_a_list_follows_pages(server: StubApiServer, cluster: KServeCluster) -> 
     assert server.asked[1].query["continue"] == "next"
 
 
+def test_a_list_whose_place_is_forgotten_starts_again(server: StubApiServer, cluster: KServeCluster) -> None:
+    expired = status(410, "Expired", "The provided continue parameter is too old to display a consistent list result.")
+    first = {"metadata": {"continue": "next"}, "items": [live()]}
+    server.on("GET", ALL, first, expired, first, {"metadata": {}, "items": []})
+    assert len(cluster.list("ns")) == 1
+    assert [asked.query.get("continue") for asked in server.asked] == [None, "next", None, "next"]
+
+
 def test_nothing_is_observed_where_nothing_is(server: StubApiServer, cluster: KServeCluster) -> None:
     server.on("GET", ONE, ABSENT)
     assert cluster.observe("ns", "demo").live is None

@@ -30,7 +30,7 @@ _OTHER_MODE = f"({_DEPLOYED} and d.deploy_mode is distinct from %(mode)s)"
 _CHANGED = f"""(
     i.status in ('CREATING', 'DEPLOYING', 'DELETING')
     or (i.status <> 'DELETED' and (
-        d.pending is not null or d.requested_at is not null or (%(force)s and {_OTHER_MODE})
+        d.pending is not null or d.last_error is not null or d.requested_at is not null or (%(force)s and {_OTHER_MODE})
         or %(everything)s or d.applied_hash is distinct from i.intent_hash))
     or (i.status = 'DELETED' and {_DEPLOYED})
 )"""
@@ -229,6 +229,8 @@ class Leases:
                 "endpoint_name": row["name"],
                 "namespace": row["wanted_namespace"],
                 "name": row["deployment_name"] or names[row["id"]],
+                "intent_hash": row["intent_hash"],
+                "epoch": (row["epoch"] or 0) + 1,
             }
             for row in rows.values()
         ]
@@ -294,26 +296,31 @@ _RESET = ", ".join(
     )
 )
 
-# The lease is checked again where it is written: between our read and here another worker may have taken the endpoint.
+# The lease is checked again where it is written: between our read and here another worker may have taken the endpoint, or
+# even have finished it. An endpoint whose intent is applied is only looked at, and its row stays as it is.
+_WANTED = (
+    "endpoint_id uuid, tenant_id uuid, project_id uuid, endpoint_name text, namespace text, name text, intent_hash text,"
+    " epoch bigint"
+)
 _TAKE = f"""
 with taken as (
     insert into serving.deployment as d
         (endpoint_id, tenant_id, project_id, endpoint_name, namespace, name, deploy_mode, lease_owner, lease_until, claimed_at, epoch)
     select w.endpoint_id, w.tenant_id, w.project_id, w.endpoint_name, w.namespace, w.name, %(mode)s, %(owner)s,
-        now() + make_interval(secs => %(ttl)s), now(), 1
-    from jsonb_to_recordset(%(wanted)s) as
-        w(endpoint_id uuid, tenant_id uuid, project_id uuid, endpoint_name text, namespace text, name text)
+        now() + make_interval(secs => %(ttl)s), now(), w.epoch
+    from jsonb_to_recordset(%(wanted)s) as w({_WANTED})
     on conflict (endpoint_id) do update set
         tenant_id = excluded.tenant_id, project_id = excluded.project_id, endpoint_name = excluded.endpoint_name,
         namespace = coalesce(d.namespace, excluded.namespace), name = coalesce(d.name, excluded.name),
         {_RESET},
         deploy_mode = excluded.deploy_mode, lease_owner = excluded.lease_owner, lease_until = excluded.lease_until,
-        claimed_at = excluded.claimed_at, epoch = d.epoch + 1
-    where {_FREE}
+        claimed_at = excluded.claimed_at, epoch = excluded.epoch
+    where {_FREE} and d.epoch = excluded.epoch - 1
     returning d.*
 ), marked as (
-    update endpoints e set status = 'DEPLOYING' from taken
+    update endpoints e set status = 'DEPLOYING' from taken join jsonb_to_recordset(%(wanted)s) as w({_WANTED}) using (endpoint_id)
     where e.id = taken.endpoint_id and e.status not in ('DELETING', 'DELETED', 'DEPLOYING')
+        and (taken.applied_hash is distinct from w.intent_hash or e.status <> 'READY')
 )
 select d.endpoint_id as id, {_RECORD} from taken d
 """

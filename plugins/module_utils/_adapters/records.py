@@ -23,10 +23,15 @@ _MINE = "where d.endpoint_id = %(id)s and d.epoch = %(epoch)s returning d.endpoi
 _PENDING = f"update serving.deployment d set pending = %(pending)s, serving_mode = %(serving_mode)s {_MINE}"
 
 # An intent that changed meanwhile keeps the endpoint DEPLOYING; a deletion that was asked for meanwhile stays asked for.
+_STATUS = """case
+        when e.status in ('DELETING', 'DELETED') then e.status
+        when i.intent_hash = %(hash)s then 'READY' else 'DEPLOYING' end"""
+# A look that found nothing to do counts no generation and leaves the row alone.
 _CONVERGED = f"""
 with mine as (
     update serving.deployment d set
-        applied_hash = %(hash)s, attempted_hash = %(hash)s, generation = d.generation + 1,
+        applied_hash = %(hash)s, attempted_hash = %(hash)s,
+        generation = d.generation + (d.applied_hash is distinct from %(hash)s)::int,
         stable_version_id = case when %(promoted)s then %(version_id)s else d.stable_version_id end,
         stable_revision = case when %(promoted)s then %(revision)s else d.stable_revision end,
         stable_spec = case when %(promoted)s then %(spec)s else d.stable_spec end,
@@ -35,10 +40,9 @@ with mine as (
         last_error = null, attempts = 0, next_attempt_at = null, {_DONE}
     {_MINE}
 ), shown as (
-    update endpoints e set url = %(url)s, status = case
-        when e.status in ('DELETING', 'DELETED') then e.status
-        when i.intent_hash = %(hash)s then 'READY' else 'DEPLOYING' end
-    from mine, serving.intent i where e.id = mine.endpoint_id and i.id = e.id
+    update endpoints e set url = %(url)s, status = {_STATUS}
+    from mine, serving.intent i
+    where e.id = mine.endpoint_id and i.id = e.id and (e.url, e.status) is distinct from (%(url)s, {_STATUS})
 )
 select endpoint_id from mine
 """

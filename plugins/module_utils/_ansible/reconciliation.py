@@ -24,6 +24,7 @@ from .._engine.deployment import Settings
 from .._engine.preview import preview
 from .._engine.reconcile import Reconciler
 from .connections import cluster_parameters, deploy_mode, open_store, store_parameters
+from .endpoints import is_id
 from .module import Result, diff, failed
 
 __all__ = ("reconcile",)
@@ -171,28 +172,22 @@ def _scope(module: AnsibleModule, store: Store) -> Scope:
     wanted: list[str] | None = module.params["endpoints"]
     if wanted is None:
         return Scope(tenant_id=tenant_id, project_id=project_id)
-    found: set[str] = set()
+    matches = []
+    for field, chosen in (("names", [item for item in wanted if not is_id(item)]), ("ids", [item for item in wanted if is_id(item)])):
+        if chosen:
+            matches += store.endpoints(Scope(tenant_id=tenant_id, project_id=project_id, **{field: tuple(chosen)}))
+    found = {str(uuid.UUID(match.id)) for match in matches}
+    known = {match.name.lower() for match in matches} | found
     for item in wanted:
-        asked = {"ids": (item,)} if _is_id(item) else {"names": (item,)}
-        matches = store.endpoints(Scope(tenant_id=tenant_id, project_id=project_id, **asked))
-        if not matches:
+        if (str(uuid.UUID(item)) if is_id(item) else item.lower()) not in known:
             raise NotFound(
                 "there is no such endpoint" + (" of this tenant" if tenant_id else ""),
                 field="endpoints",
                 value=item,
                 cure="see mlops.serving.endpoint_info for those that are there",
             )
-        found |= {endpoint.id for endpoint in matches}
     # An id that nobody has keeps an empty list from meaning all.
     return Scope(tenant_id=tenant_id, project_id=project_id, ids=tuple(sorted(found)) or (_NOBODY,))
-
-
-def _is_id(text: str) -> bool:
-    try:
-        uuid.UUID(text)
-    except ValueError:
-        return False
-    return True
 
 
 class _Shared:

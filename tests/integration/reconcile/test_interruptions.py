@@ -1,0 +1,184 @@
+"""Runs that are killed, runs beside one another, and what somebody changed behind our back."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+V1, V2 = "s3://models/add_sub/v1/", "s3://models/add_sub/v2/"
+MANY = 200
+
+
+@pytest.fixture
+def versions(world: Any) -> list[str]:
+    return list(world.model(V1, V2))
+
+
+def until(condition: Callable[[], bool], seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.002)
+
+
+def statuses(world: Any) -> dict[str, int]:
+    return {row["status"]: row["n"] for row in world.sql("select status, count(*)::int as n from endpoints group by 1")}
+
+
+def leases_end(world: Any) -> None:
+    """A minute later."""
+    world.sql("update serving.deployment set lease_until = now() - interval '1 second' where lease_until is not null")
+
+
+@pytest.mark.parametrize("what", ["first deployment", "change of model"])
+def test_a_run_that_is_killed_is_finished_by_the_next(
+    world: Any, start: Any, reconcile: Any, versions: list[str], what: str
+) -> None:
+    world.many(MANY, versions[0])
+    if what == "change of model":
+        reconcile()
+        world.sql("update endpoints set model_version_id = %s", versions[1])
+    service = "select count(*)::int as n from serving.deployment where attempted_hash is not null and attempts = 0 and generation = %s"
+    generation = 1 if what == "first deployment" else 2
+    process = start("reconcile", deploy_mode="simulate")
+    until(lambda: world.one(service, generation)["n"] >= MANY // 10)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    left = statuses(world)
+    assert 0 < left["READY"] < MANY, "killed in the middle"
+    assert left["DEPLOYING"] > 0
+    leases_end(world)
+    reconcile()
+    assert statuses(world) == {"READY": MANY}
+    held = world.sql("select * from serving.deployment")
+    assert {row["generation"] for row in held} == {generation}
+    assert {(row["pending"], row["lease_owner"], row["last_error"]) for row in held} == {(None, None, None)}
+    revisions = Counter(len(row["state"]["revisions"]) for row in world.sql("select state from serving.simulated_service"))
+    assert revisions == {generation: MANY}, "each change made one revision"
+
+
+def test_two_runs_at_once_do_each_endpoint_once(world: Any, start: Any, versions: list[str]) -> None:
+    world.many(MANY, versions[0])
+    processes = [start("reconcile", deploy_mode="simulate") for _ in range(2)]
+    answers = []
+    for process in processes:
+        printed, errors = process.communicate(timeout=60)
+        assert process.returncode == 0, printed + errors
+        answers.append(json.loads(printed))
+    done = Counter(item["name"] for answer in answers for item in answer["endpoints"] if item["changed"])
+    assert set(done.values()) == {1}
+    assert len(done) == MANY
+    assert statuses(world) == {"READY": MANY}
+    held = world.sql("select generation, epoch, last_error from serving.deployment")
+    assert {(row["generation"], row["epoch"], row["last_error"]) for row in held} == {(1, 1, None)}
+    assert {len(row["state"]["revisions"]) for row in world.sql("select state from serving.simulated_service")} == {1}
+
+
+def test_a_run_waits_for_what_another_run_has_in_hand(world: Any, start: Any, reconcile: Any, versions: list[str]) -> None:
+    """Else its end would say that all is applied, while an endpoint is not."""
+    world.endpoint("demo", versions[0])
+    reconcile()
+    world.sql("update endpoints set model_version_id = %s", versions[1])
+    world.sql("update serving.deployment set lease_owner = 'elsewhere:1', lease_until = now() + interval '60 s', epoch = epoch + 1")
+    process = start("reconcile", deploy_mode="simulate")
+    listening = "select count(*)::int as n from pg_stat_activity where application_name = 'mlops.serving' and datname = current_database()"
+    until(lambda: world.one(listening)["n"] > 0)
+    with pytest.raises(Exception, match="timed out"):
+        process.wait(timeout=0.7)
+    leases_end(world)
+    printed, _errors = process.communicate(timeout=20)
+    assert json.loads(printed)["endpoints"][0]["writes"] != []
+    assert world.shares("demo") == {V2: 100}
+
+
+def test_a_change_while_it_is_deployed_is_done_in_the_same_run(world: Any, start: Any, versions: list[str]) -> None:
+    world.many(MANY, versions[0])
+    process = start("reconcile", deploy_mode="simulate")
+    until(lambda: statuses(world).get("READY", 0) > 0)
+    world.sql("update endpoints set model_version_id = %s where name = %s", versions[1], "many-0001")
+    last = f"many-{MANY:04d}"
+    world.sql("update endpoints set model_version_id = %s where name = %s", versions[1], last)
+    printed, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, printed + errors
+    assert statuses(world) == {"READY": MANY}
+    assert world.shares("many-0001") == world.shares(last) == {V2: 100}
+
+
+def edited(world: Any, path: str, value: Any) -> None:
+    world.sql(
+        f"update serving.simulated_service set object = jsonb_set(object, '{path}', %s), resource_version = resource_version + 1",
+        json.dumps(value),
+    )
+
+
+@pytest.mark.parametrize("mode", ["Knative", "Standard"])
+def test_what_somebody_edited_on_the_cluster_is_put_right_when_asked(
+    world: Any, reconcile: Any, versions: list[str], mode: str
+) -> None:
+    world.endpoint("demo", versions[0], runtime_config={"deploymentMode": mode})
+    reconcile()
+    spec = world.service("demo")["object"]["spec"]
+    edited(world, "{spec,predictor,model,storageUri}", "s3://somebody/else/")
+    assert reconcile()["endpoints"] == [], "not looked at unless asked"
+    [done] = reconcile(drift=True)["endpoints"]
+    assert (done["changed"], done["status"]) == (True, "READY")
+    assert "spec.predictor.model.storageUri" in done["writes"][0]
+    assert world.service("demo")["object"]["spec"] == spec
+    if mode == "Knative":
+        assert world.shares("demo") == {V1: 100}
+    [again] = reconcile(drift=True)["endpoints"]
+    assert (again["changed"], again["writes"]) == (False, [])
+
+
+def test_a_service_that_somebody_deleted_comes_back(world: Any, reconcile: Any, versions: list[str]) -> None:
+    world.endpoint("demo", versions[0])
+    reconcile()
+    world.sql("delete from serving.simulated_service")
+    [done] = reconcile(drift=True)["endpoints"]
+    assert (done["changed"], done["writes"]) == (True, ["first deployment"])
+    assert world.shares("demo") == {V1: 100}
+
+
+def test_the_service_of_a_row_that_was_deleted_by_hand_is_removed(world: Any, reconcile: Any, versions: list[str]) -> None:
+    for name in ("orphan", "other"):
+        world.endpoint(name, versions[0])
+    reconcile()
+    world.sql("delete from endpoints where name = 'orphan'")
+    before = world.everything()
+    told = reconcile(check=True)
+    assert world.everything() == before
+    answer = reconcile()
+    for seen in (told, answer):
+        [gone] = seen["endpoints"]
+        assert (gone["name"], gone["status"], gone["changed"]) == ("orphan", "DELETED", True)
+        assert gone["writes"] == ["the endpoint is to be deleted"]
+    assert [row["name"] for row in world.sql("select name from serving.simulated_service")] == [world.deployment("other")["name"]]
+    assert reconcile()["endpoints"] == []
+
+
+def test_an_orphan_of_another_tenant_stays(world: Any, reconcile: Any, versions: list[str]) -> None:
+    neighbour = world.other_tenant()
+    neighbour.endpoint("orphan", neighbour.model(V1)[0])
+    reconcile()
+    world.sql("delete from endpoints")
+    assert reconcile(tenant_id=world.tenant)["endpoints"] == []
+    assert len(world.sql("select * from serving.simulated_service")) == 1
+
+
+def test_a_service_of_somebody_else_is_not_touched(world: Any, reconcile: Any, versions: list[str]) -> None:
+    endpoint = world.endpoint("demo", versions[0])
+    name = f"isvc-{endpoint[:8]}"
+    foreign = {"metadata": {"name": name, "namespace": "mlops-serving", "labels": {}}, "spec": {"predictor": {"model": {}}}}
+    world.sql(
+        "insert into serving.simulated_service values ('mlops-serving', %s, 'their-uid', 1, 1, %s, '{}')", name, json.dumps(foreign)
+    )
+    answer = reconcile(fails=True)
+    assert "it was not touched" in answer["msg"]
+    assert world.row("demo")["status"] == "ERROR"
+    assert world.service("demo")["object"]["spec"] == foreign["spec"]

@@ -116,7 +116,7 @@ def run_build(home: Home, given: argparse.Namespace) -> int:
         for step in parts.steps(home, wanted):
             print(f"{step.title} (about {step.seconds:.0f} s)")
         return 0
-    parts.build(home, wanted, keep_go_caches=given.keep_go_caches, quiet=False)
+    parts.build(home, wanted, keep_go_caches=given.keep_go_caches)
     return 0
 
 

@@ -34,6 +34,7 @@ class Hierarchies:
 
     v1: dict[str, Path]
     unified: Path | None
+    beside: Path | None = None  # a unified mount beside version 1, which runc makes groups in all the same
 
     @property
     def tracker(self) -> Path:
@@ -50,6 +51,10 @@ class Hierarchies:
             return sorted(set(self.v1.values()))
         return [self.unified] if self.unified else []
 
+    def all_roots(self) -> list[Path]:
+        """Every place where something of a cluster may be left."""
+        return [*self.roots(), *([self.beside] if self.beside else [])]
+
 
 def parse_mounts(text: str) -> Hierarchies:
     """From the text of /proc/mounts. A unified mount beside version 1 controllers (hybrid) is not used."""
@@ -65,7 +70,7 @@ def parse_mounts(text: str) -> Hierarchies:
             for option in fields[3].split(","):
                 if option in V1_CONTROLLERS:
                     v1.setdefault(option, Path(fields[1]))
-    return Hierarchies(v1, None if "memory" in v1 else unified)
+    return Hierarchies(v1, None, unified) if "memory" in v1 else Hierarchies(v1, unified)
 
 
 def hierarchies() -> Hierarchies:
@@ -99,7 +104,7 @@ def join_file(name: str) -> Path:
 def processes(name: str) -> set[int]:
     """Every process of the cluster."""
     found: set[int] = set()
-    for root in hierarchies().roots():
+    for root in hierarchies().all_roots():
         for path in (root / name).rglob("cgroup.procs"):
             try:
                 found.update(int(line) for line in path.read_text().split())
@@ -131,7 +136,7 @@ def kill_all(name: str, seconds: float = 20) -> set[int]:
 
 def remove(name: str) -> None:
     """Removes the groups bottom up; what is not there is no error."""
-    for root in hierarchies().roots():
+    for root in hierarchies().all_roots():
         own = root / name
         if not own.exists():
             continue

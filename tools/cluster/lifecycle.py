@@ -345,7 +345,7 @@ def down(home: Home, name: str, *, purge: bool = False) -> bool:
             bool(cgroups.processes(cluster.plan.cgroup))
             or network.namespace_path(cluster.plan).exists()
             or folder.run.exists()
-            or any((root / cluster.plan.cgroup).exists() for root in cgroups.hierarchies().roots())
+            or any((root / cluster.plan.cgroup).exists() for root in cgroups.hierarchies().all_roots())
         )
         if there:
             clean(cluster)

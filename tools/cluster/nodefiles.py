@@ -49,6 +49,7 @@ oom_score = 0
   restrict_oom_score_adj = true
   disable_apparmor = true
   max_concurrent_downloads = 6
+  netns_mounts_under_state_dir = true
   [{plugin}.cni]
     bin_dir = "{cni_bin}"
     conf_dir = "{folder.config / "cni"}"

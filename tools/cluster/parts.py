@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from . import debian, gobuild, images, manifests, wheels
 from .families import Binary, Family
 from .layout import Home
 from .oci import Image, Store
-from .progress import Progress
+from .progress import Progress, Running
 from .shell import run
 
 BASE_PACKAGES = ("python3", "python3-numpy", "libpython3.11", "ca-certificates", "busybox-static")
@@ -69,22 +70,29 @@ def _locked(home: Home) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Step:
+    """One thing to make. aside: it waits for the network more than for the processor, and runs beside the builds."""
+
     name: str
     title: str
     seconds: float
-    action: Callable[[Progress], None]
+    action: Callable[[Running], None]
+    aside: bool = False
 
 
 def steps(home: Home, groups: list[str]) -> list[Step]:
     """What is missing, in the order in which it is made."""
     todo: list[Step] = []
     if not debian.root(home).exists() or debian.missing_tools():
-        todo.append(Step("debian", "Debian packages", 25, lambda _: debian.ensure(home)))
+        todo.append(Step("debian", "Debian packages", 25, lambda _: debian.ensure(home), aside=True))
     for wanted in wheels.ALL:
         if wanted.group in groups and not wheels.folder(home, wanted).exists():
-            todo.append(Step(f"wheel-{wanted.name}", f"Python package {wanted.packages[0]}", 8, _wheel(home, wanted)))
+            todo.append(
+                Step(
+                    f"wheel-{wanted.name}", f"Python package {wanted.packages[0]}", 5, _wheel(home, wanted), aside=True
+                )
+            )
     if any(group in NEEDS_BASE for group in groups) and not debian_base(home).exists():
-        todo.append(Step("base", "Debian base of the images", 60, lambda _: make_debian_base(home)))
+        todo.append(Step("base", "Debian base of the images", 60, lambda _: make_debian_base(home), aside=True))
     for family, group, binaries in gobuild.missing(home, groups):
         names = ", ".join(binary.name for binary in binaries)
         name = f"go-{family.name}-{group}"
@@ -95,34 +103,46 @@ def steps(home: Home, groups: list[str]) -> list[Step]:
     return todo
 
 
-def _wheel(home: Home, wanted: wheels.Wheels) -> Callable[[Progress], None]:
+def _wheel(home: Home, wanted: wheels.Wheels) -> Callable[[Running], None]:
     return lambda _: (wheels.ensure(home, wanted), None)[1]
 
 
-def _go(home: Home, family: Family, binaries: list[Binary]) -> Callable[[Progress], None]:
-    def action(progress: Progress) -> None:
+def _go(home: Home, family: Family, binaries: list[Binary]) -> Callable[[Running], None]:
+    def action(running: Running) -> None:
         gobuild.check_go()
-        gobuild.build(home, family, binaries, lambda text: setattr(progress, "detail", text))
+        gobuild.build(home, family, binaries, lambda text: setattr(running, "detail", text))
 
     return action
 
 
-def _manifests(home: Home, group: str) -> Callable[[Progress], None]:
+def _manifests(home: Home, group: str) -> Callable[[Running], None]:
     return lambda _: manifests.write(home, group)
 
 
-def build(home: Home, groups: list[str], *, keep_go_caches: bool = False, quiet: bool = True) -> None:
+def build(home: Home, groups: list[str], *, keep_go_caches: bool = False) -> None:
     """Makes all that the groups need and that is not there yet. Stopped in the middle, it goes on where it was."""
-    if quiet and not steps(home, groups):
+    if not steps(home, groups):
         return
     with _locked(home):
         todo = steps(home, groups)
-        progress = Progress({step.name: step.seconds for step in todo})
-        for step in todo:
-            with progress.step(step.name, step.title):
-                step.action(progress)
+        builds = [step for step in todo if step.name.startswith("go-")]
+        fetches = [step for step in todo if step.aside]
+        rest = [step for step in todo if step not in builds and step not in fetches]
+        counted = [*builds, *rest] if builds else todo
+        progress = Progress({step.name: step.seconds for step in counted})
+
+        def make(several: list[Step]) -> None:
+            for step in several:
+                with progress.step(step.name, step.title) as running:
+                    step.action(running)
+
+        with ThreadPoolExecutor(1) as beside:
+            fetched = beside.submit(make, fetches)
+            make(builds)
+            fetched.result()
+        make(rest)
         store = Store(home.images)
         for image in group_images(home, groups):
             store.image(image)
-        if todo and not keep_go_caches:
+        if builds and not keep_go_caches:
             gobuild.drop_caches(home)

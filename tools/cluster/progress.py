@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 
 def clock(seconds: float) -> str:
@@ -19,11 +20,19 @@ def remaining(estimates: dict[str, float], done: dict[str, float], current: str,
 
     estimates: step -> expected seconds. done: step -> measured seconds. current: running step, running: its seconds so far.
     """
-    expected = sum(estimates[name] for name in done)
-    pace = sum(done.values()) / expected if expected >= 20 else 1.0
+    measured = {name: seconds for name, seconds in done.items() if name in estimates}
+    expected = sum(estimates[name] for name in measured)
+    pace = sum(measured.values()) / expected if expected >= 20 else 1.0
     pace = min(max(pace, 0.3), 5.0)
     waiting = sum(seconds for name, seconds in estimates.items() if name not in done and name != current)
     return waiting * pace + max(estimates.get(current, 0) * pace - running, 0)
+
+
+@dataclass
+class Running:
+    """A step under way; detail is what it is at just now."""
+
+    detail: str = ""
 
 
 class Progress:
@@ -32,7 +41,6 @@ class Progress:
     def __init__(self, estimates: dict[str, float], every: float = 20) -> None:
         self.estimates = estimates
         self.done: dict[str, float] = {}
-        self.detail = ""
         self._every = every
         self._begun = time.monotonic()
 
@@ -40,23 +48,23 @@ class Progress:
         print(f"[{clock(time.monotonic() - self._begun)}] {text}", file=sys.stderr, flush=True)
 
     @contextmanager
-    def step(self, name: str, title: str) -> Iterator[None]:
-        begun, stop = time.monotonic(), threading.Event()
-        self.detail = ""
+    def step(self, name: str, title: str) -> Iterator[Running]:
+        """A step of that name; one that has no estimate (it runs beside others) does not count in what is left."""
+        begun, stop, running = time.monotonic(), threading.Event(), Running()
 
         def left() -> str:
             return clock(remaining(self.estimates, self.done, name, time.monotonic() - begun))
 
         def tick() -> None:
             while not stop.wait(self._every):
-                detail = f" ({self.detail})" if self.detail else ""
+                detail = f" ({running.detail})" if running.detail else ""
                 self.say(f"{title}{detail}: {clock(time.monotonic() - begun)} so far, about {left()} left in all")
 
         self.say(f"{title} ... about {left()} left in all")
         ticker = threading.Thread(target=tick, daemon=True)
         ticker.start()
         try:
-            yield
+            yield running
         finally:
             stop.set()
             ticker.join()

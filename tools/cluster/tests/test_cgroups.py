@@ -28,8 +28,11 @@ def test_version_1_has_a_root_a_mount() -> None:
     assert found.tracker == Path("/sys/fs/cgroup/systemd")
 
 
-def test_the_unified_mount_beside_version_1_is_not_used() -> None:
-    assert parse_mounts(V1).unified is None
+def test_the_unified_mount_beside_version_1_is_not_used_but_cleared() -> None:
+    found = parse_mounts(V1)
+    assert found.unified is None
+    assert Path("/sys/fs/cgroup/unified") not in found.roots()
+    assert Path("/sys/fs/cgroup/unified") in found.all_roots()
 
 
 def test_version_2_has_one_root() -> None:

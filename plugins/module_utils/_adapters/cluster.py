@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import threading
 import typing as t
-from urllib.parse import quote
 
-from .._domain.errors import Drift, Forbidden, LeaseLost, Refused, StaleWrite
+from .._domain.errors import Drift, LeaseLost, Refused, StaleWrite
 from .._domain.manifest import ENDPOINT_LABEL
-from .._domain.readiness import Observed, observe
-from .._domain.versions import STANDARD
+from .._domain.readiness import Observed
 from . import fence as fencing
 from . import ownership
 from .cluster_info import collect, missing_rights
 from .kubernetes_client import APPLY_PATCH, JSON_PATCH, KubernetesClient, Query
-from .kubernetes_errors import Expired
+from .service_reader import ServiceReader, service_path
 from .service_watch import watch_services
 
 __all__ = ("KServeCluster",)
@@ -27,11 +25,7 @@ Document = dict[str, t.Any]
 # Named, as the class has a method called list.
 Documents = list[Document]
 
-_GROUP = "/apis/serving.kserve.io/v1beta1"
-_SERVICE_LABEL = "serving.kserve.io/inferenceservice"
-_PAGE = 500
 _TOUCHES = 5
-_RESTARTS = 2
 
 
 class KServeCluster:
@@ -46,7 +40,7 @@ class KServeCluster:
 
     def __init__(self, client: KubernetesClient) -> None:
         self._client = client
-        self._unreadable: set[tuple[str, str]] = set()
+        self._reader = ServiceReader(client)
 
     @classmethod
     def connect(cls, options: t.Mapping[str, t.Any]) -> KServeCluster:
@@ -72,25 +66,15 @@ class KServeCluster:
 
     def get(self, namespace: str, name: str) -> Document | None:
         """The raw InferenceService, or None."""
-        found = self._client.get(_path(namespace, name), action=f"read InferenceService {namespace}/{name}")
-        return t.cast("Document | None", found)
+        return self._reader.get(namespace, name)
 
     def list(self, namespace: str | None = None, label_selector: str | None = None) -> Documents:
         """All InferenceServices of a namespace, or of the cluster, sorted by namespace and name."""
-        return self._pages(
-            _path(namespace), "list InferenceServices" + (f" in {namespace}" if namespace else ""), label_selector
-        )
+        return self._reader.list(namespace, label_selector)
 
     def observe(self, namespace: str, name: str) -> Observed:
         """One look: the InferenceService, its Deployment in Standard mode, and its pods unless all is well."""
-        service = self.get(namespace, name)
-        seen = observe(service)
-        if service is None or seen.deleting:
-            return seen
-        deployment = self._deployment(namespace, name) if seen.mode == STANDARD else None
-        if _settled(seen, deployment):
-            return observe(service, deployment=deployment)
-        return observe(service, pods=self._pods(namespace, name), deployment=deployment)
+        return self._reader.observe(namespace, name)
 
     def create(self, manifest: Document, *, fence: int | None = None, dry_run: bool = False) -> Document:
         """POST a new InferenceService.
@@ -102,7 +86,9 @@ class KServeCluster:
         if fence is not None:
             fencing.check_epoch(self._client, namespace, name, fence)
         query = {"fieldManager": ownership.MANAGER, "fieldValidation": "Strict", "dryRun": "All" if dry_run else None}
-        made: Document = self._client.request("POST", _path(namespace), action=action, query=query, body=manifest)
+        made: Document = self._client.request(
+            "POST", service_path(namespace), action=action, query=query, body=manifest
+        )
         if fence is not None:
             self._undo_late_create(made, fence)
         return made
@@ -147,7 +133,7 @@ class KServeCluster:
         }
         body = {**manifest, "metadata": {**manifest["metadata"], "resourceVersion": version}}
         result: Document = self._client.request(
-            "PATCH", _path(namespace, name), action=action, query=query, body=body, content_type=APPLY_PATCH
+            "PATCH", service_path(namespace, name), action=action, query=query, body=body, content_type=APPLY_PATCH
         )
         if taken is not None and dry_run:
             result = ownership.without_taken(result, taken.taken, manifest)
@@ -181,7 +167,9 @@ class KServeCluster:
             "preconditions": {"uid": live["metadata"]["uid"], "resourceVersion": version},
         }
         query = {"dryRun": "All" if dry_run else None}
-        self._client.request("DELETE", _path(namespace, name), action=action, query=query, body=options, absent_ok=True)
+        self._client.request(
+            "DELETE", service_path(namespace, name), action=action, query=query, body=options, absent_ok=True
+        )
 
     def take(self, namespace: str, name: str, epoch: int) -> None:
         """Become the only writer: raise the epoch on the Lease, then touch the InferenceService.
@@ -197,7 +185,7 @@ class KServeCluster:
             try:
                 self._client.request(
                     "PATCH",
-                    _path(namespace, name),
+                    service_path(namespace, name),
                     action=action,
                     query=fencing.touch_parameters(),
                     body=fencing.touch_body(live),
@@ -215,7 +203,7 @@ class KServeCluster:
 
     def watch(self, namespace: str | None, on_change: t.Callable[[str, str], None], stop: threading.Event) -> None:
         """Block until ``stop``; ``on_change(namespace, name)`` for every change, and for all after each new list."""
-        watch_services(self._client, _path(namespace), on_change, stop)
+        watch_services(self._client, service_path(namespace), on_change, stop)
 
     def info(self, **where: str) -> Document:
         """Versions, modes and capacity; see ``cluster_info.collect``."""
@@ -231,7 +219,7 @@ class KServeCluster:
             Document,
             self._client.request(
                 "PATCH",
-                _path(namespace, name),
+                service_path(namespace, name),
                 action=action,
                 query={"fieldManager": ownership.MANAGER},
                 body=ownership.patch(live, taken.managed_fields),
@@ -251,56 +239,6 @@ class KServeCluster:
             except StaleWrite:
                 pass  # the new holder has it already
             raise
-
-    def _deployment(self, namespace: str, name: str) -> Document | None:
-        path = f"/apis/apps/v1/namespaces/{quote(namespace, safe='')}/deployments/{quote(name, safe='')}-predictor"
-        try:
-            return t.cast(
-                "Document | None", self._client.get(path, action=f"read Deployment {namespace}/{name}-predictor")
-            )
-        except Forbidden as error:
-            self._note_unreadable("Deployments", namespace, error)
-            return None
-
-    def _pods(self, namespace: str, name: str) -> Documents:
-        path = f"/api/v1/namespaces/{quote(namespace, safe='')}/pods"
-        try:
-            return self._pages(path, f"list pods of {namespace}/{name}", f"{_SERVICE_LABEL}={name}")
-        except Forbidden as error:
-            self._note_unreadable("pods", namespace, error)
-            return []
-
-    def _note_unreadable(self, kind: str, namespace: str, error: Forbidden) -> None:
-        """Without this right the wait still ends, only later and with less to say: a warning, no failure."""
-        if (kind, namespace) not in self._unreadable:
-            self._unreadable.add((kind, namespace))
-            self._client.warn(f"{kind} in namespace {namespace} cannot be read, so failures show late: {error}")
-
-    def _pages(self, path: str, action: str, label_selector: str | None) -> Documents:
-        found: Documents = []
-        token: str | None = None
-        restarts = 0
-        while True:
-            query = {"limit": _PAGE, "continue": token, "labelSelector": label_selector}
-            try:
-                page = self._client.request("GET", path, action=action, query=query)
-            except Expired:
-                if restarts == _RESTARTS:
-                    raise
-                found, token, restarts = [], None, restarts + 1
-                continue
-            found.extend(page.get("items") or ())
-            token = page["metadata"].get("continue")
-            if not token:
-                return sorted(found, key=lambda item: (item["metadata"]["namespace"], item["metadata"]["name"]))
-
-
-def _path(namespace: str | None = None, name: str | None = None) -> str:
-    path = _GROUP
-    if namespace is not None:
-        path += f"/namespaces/{quote(namespace, safe='')}"
-    path += "/inferenceservices"
-    return path if name is None else f"{path}/{quote(name, safe='')}"
 
 
 def _key(document: Document) -> tuple[str, str]:
@@ -338,16 +276,3 @@ def _check_cleared(result: Document, manifest: Document, previous: Document | No
             field=path,
             cure=f"take the field out of what {managers[0]} applies",
         )
-
-
-def _settled(seen: Observed, deployment: Document | None) -> bool:
-    if not seen.ready or seen.failures or seen.latest_created != seen.latest_ready:
-        return False
-    if deployment is None:
-        return seen.mode != STANDARD
-    status, replicas = deployment.get("status") or {}, (deployment.get("spec") or {}).get("replicas")
-    return bool(
-        status.get("observedGeneration") == deployment["metadata"].get("generation")
-        and status.get("updatedReplicas", 0) == status.get("replicas", 0) == replicas
-        and status.get("availableReplicas", 0) == replicas
-    )

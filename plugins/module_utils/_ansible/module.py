@@ -9,6 +9,7 @@ still returns what was seen and done before it failed.
 
 from __future__ import annotations
 
+import re
 import traceback
 import typing as t
 
@@ -21,6 +22,8 @@ Result = dict[str, t.Any]
 Work = t.Callable[[AnsibleModule, Result], None]
 
 _NAMED_IN_SUMMARY = 5
+_SECRET_NAME = re.compile(r"pass(word|wd|phrase)|secret|token|credential|(api|access|private).?key", re.IGNORECASE)
+_MASK = "********"
 
 
 def run(spec: ArgumentSpec, work: Work) -> t.NoReturn:
@@ -61,11 +64,19 @@ def summary(entries: t.Sequence[t.Mapping[str, t.Any]]) -> str:
 
 
 def diff(before: t.Any, after: t.Any, *, header: str | None = None) -> Result:
-    """One entry of ``result["diff"]`` in the form that ansible prints."""
-    entry: Result = {"before": before, "after": after}
+    """One entry of ``result["diff"]`` in the form that ansible prints; values of secret environment variables are hidden."""
+    entry: Result = {"before": masked(before), "after": masked(after)}
     if header is not None:
         entry["before_header"] = entry["after_header"] = header
     return entry
+
+
+def masked(value: t.Any) -> t.Any:
+    """A copy in which entries ``{name: DB_PASSWORD, value: ...}`` of an ``env`` do not show their value."""
+    if isinstance(value, dict):
+        hide = isinstance(value.get("name"), str) and "value" in value and _SECRET_NAME.search(value["name"])
+        return {name: _MASK if hide and name == "value" else masked(item) for name, item in value.items()}
+    return [masked(item) for item in value] if isinstance(value, list) else value
 
 
 def _fail(module: AnsibleModule, result: Result, message: str, **details: t.Any) -> t.NoReturn:
@@ -73,4 +84,4 @@ def _fail(module: AnsibleModule, result: Result, message: str, **details: t.Any)
     raise AssertionError("fail_json returned")
 
 
-__all__ = ("Result", "Work", "diff", "failed", "run", "summary")
+__all__ = ("Result", "Work", "diff", "failed", "masked", "run", "summary")

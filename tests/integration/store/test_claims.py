@@ -146,6 +146,8 @@ def test_a_stale_read_does_not_take_a_lease_that_somebody_has_just_got(
         "name": "demo",
         "wanted_namespace": held.namespace,
         "deployment_name": held.name,
+        "intent_hash": held.endpoint.intent_hash,
+        "epoch": 0,
     }
     assert slow._take({endpoint: row}, "second", 60, Settings()) == []
     assert rows.deployment(endpoint)["lease_owner"] == "first"

@@ -281,6 +281,24 @@ def test_a_waiting_worker_is_woken_by_a_write_and_not_by_a_look(
     assert store.database.notifications() == []
 
 
+def test_an_endpoint_that_somebody_creates_meanwhile_is_updated(
+    run_module: Run, rows: Any, monkeypatch: pytest.MonkeyPatch, demo: dict[str, str]
+) -> None:
+    from ansible_collections.mlops.serving.plugins.module_utils._adapters.intents import Intents
+
+    endpoint = rows.endpoint(version=demo["one"], model_id=demo["model"])
+    original, looks = Intents.endpoints, []
+
+    def late(self: Intents, *arguments: Any, **options: Any) -> Any:
+        looks.append(1)
+        return [] if len(looks) == 1 else original(self, *arguments, **options)
+
+    monkeypatch.setattr(Intents, "endpoints", late)
+    answer = run_module("endpoint", name="demo", model="add_sub", model_version=2)
+    assert (answer["endpoints"][0]["id"], answer["endpoints"][0]["action"]) == (endpoint, "updated")
+    assert len(looks) == 2
+
+
 def test_a_thousand_endpoints_cost_a_few_statements(
     run_module: Run, rows: Any, monkeypatch: pytest.MonkeyPatch, demo: dict[str, str]
 ) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from ansible.module_utils import basic
 from ansible_collections.mlops.serving.plugins.module_utils._ansible.argspec import ArgumentSpec, serving_spec
-from ansible_collections.mlops.serving.plugins.module_utils._ansible.module import Work, failed, run, summary
+from ansible_collections.mlops.serving.plugins.module_utils._ansible.module import Work, diff, failed, run, summary
 from ansible_collections.mlops.serving.plugins.module_utils._domain.errors import InvalidIntent, NotFound
 
 Answer = dict[str, Any]
@@ -79,6 +79,18 @@ def test_a_bug_is_called_one_and_shows_no_secret(ends: Callable[..., Answer]) ->
     assert "bug" in answer["msg"]
     assert "hunter2" not in str(answer)
     assert "sesame" not in str(answer)
+
+
+def test_a_diff_hides_secret_environment_variables() -> None:
+    env = [
+        {"name": "DB_PASSWORD", "value": "hunter2"},
+        {"name": "LEVEL", "value": "debug"},
+        {"name": "aws_access_key_id", "value": "AK"},
+    ]
+    entry = diff({}, {"runtime_config": {"env": env}}, header="endpoint demo")
+    shown = entry["after"]["runtime_config"]["env"]
+    assert [item["value"] for item in shown] == ["********", "debug", "********"]
+    assert env[0]["value"] == "hunter2"
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from .._domain.convergence import Apply, Converged, Create, Delete, Desired, Fai
 from .._domain.errors import InvalidIntent, Refused, ServingError, StaleWrite, Unavailable
 from .._domain.manifest import API_VERSION, ENDPOINT_LABEL, KIND, MODE_ANNOTATION, PROJECT_LABEL, TENANT_LABEL, marked
 from .._domain.readiness import Observed, observe
-from .._domain.versions import KNATIVE, normal_mode
+from .._domain.versions import KNATIVE, STANDARD, normal_mode
 from .._engine.deployment import owned
 from .connections import cluster_parameters
 from .module import Result, diff, failed
@@ -198,6 +198,7 @@ class _Work:
             return Desired(owner, f"{self.namespace}/{self.name}", None, KNATIVE, deadline)
         self.manifest = _checked(self.manifest, self.namespace)
         mode = self._mode()
+        _check_share(self.manifest, mode)
         self.manifest = marked(self.manifest, mode)
         return Desired(owner, f"{self.namespace}/{self.name}", self.manifest, mode, deadline)
 
@@ -298,6 +299,20 @@ def _checked(item: Document, namespace: str) -> Document:
         "metadata": {"labels": {}, "annotations": {}, **metadata, "namespace": namespace},
         "spec": item["spec"],
     }
+
+
+def _check_share(manifest: Document, mode: str) -> None:
+    """KServe looks neither at the range nor at the mode (ksvc_reconciler.go): Standard mode would roll out to everybody."""
+    share = manifest["spec"]["predictor"].get("canaryTrafficPercent")
+    field = "spec.predictor.canaryTrafficPercent"
+    if share is None:
+        return
+    if isinstance(share, bool) or not isinstance(share, int) or not 0 <= share <= 100:
+        raise InvalidIntent("is no percentage", field=field, value=share, cure="use a whole number from 0 to 100")
+    if mode == STANDARD:
+        raise Refused(
+            "Standard mode does not split traffic", field=field, value=share, cure="use Knative mode, or leave it out"
+        )
 
 
 def _check_owner(seen: Observed, manifest: Document) -> None:

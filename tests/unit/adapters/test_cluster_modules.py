@@ -16,6 +16,7 @@ from ansible_collections.mlops.serving.plugins.module_utils._ansible import infe
 from ansible_collections.mlops.serving.plugins.module_utils._domain import simulation
 from ansible_collections.mlops.serving.plugins.module_utils._domain.readiness import Observed
 
+STANDARD = {"serving.kserve.io/deploymentMode": "Standard"}
 OWNER = "mlops.platform/endpoint_id"
 Key = tuple[str, str]
 
@@ -219,6 +220,8 @@ def test_another_endpoints_service_is_not_touched(
         ),
         ({"metadata": {"name": "x"}, "predictor": {}}, "predictor: is not a field of an InferenceService"),
         (service(annotations={"serving.kserve.io/deploymentMode": "Raww"}), "Use Knative or Standard"),
+        (service(percent=150), r"canaryTrafficPercent = 150: is no percentage"),
+        (service(percent=10, annotations=STANDARD), "Standard mode does not split traffic"),
     ],
 )
 def test_what_is_no_manifest_is_refused_with_its_field(
@@ -235,6 +238,15 @@ def test_what_only_an_api_server_says_is_left_out_of_a_manifest(cluster: Simulat
     change({**exported, "apiVersion": "serving.kserve.io/v1beta1", "kind": "InferenceService"})
     written = cluster.states[("models", "demo")]["object"]["metadata"]
     assert set(written) == {"name", "namespace", "labels", "annotations"}
+
+
+def test_in_standard_mode_the_deployment_is_waited_for(cluster: SimulatedCluster) -> None:
+    first = change(service(annotations=STANDARD))
+    assert first["inferenceservices"][0]["writes"] == ["first deployment"]
+    second = change(service("s3://b/v2/", annotations=STANDARD))
+    assert second["inferenceservices"][0]["mode"] == "Standard"
+    assert second["inferenceservices"][0]["writes"] == ["changed: spec.predictor.model.storageUri"]
+    assert change(service("s3://b/v2/", annotations=STANDARD))["changed"] is False
 
 
 def test_a_service_is_described_flat() -> None:

@@ -7,11 +7,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 from ansible_collections.mlops.serving.plugins.module_utils._adapters.kubernetes_connection import printable, resolve
 from ansible_collections.mlops.serving.plugins.module_utils._domain.errors import Unavailable
+from kubernetes.config import incluster_config
 
 TOKEN = "s3cr3t-token"
 
@@ -140,6 +142,37 @@ def test_a_broken_kubeconfig_is_named_without_its_content(home: dict[str, str], 
     with pytest.raises(Unavailable, match="broken cannot be used") as caught:
         resolve({"kubeconfig": str(file)}, home)
     assert "very-secret" not in str(caught.value)
+
+
+def test_a_token_of_an_exec_plugin_is_used(home: dict[str, str], tmp_path: Path) -> None:
+    file = kubeconfig(tmp_path / "config", "https://file.test")
+    config = json.loads(Path(file).read_text())
+    version = "client.authentication.k8s.io/v1"
+    credential = {"kind": "ExecCredential", "apiVersion": version, "status": {"token": "of-the-plugin"}}
+    plugin = tmp_path / "plugin.py"
+    plugin.write_text(f"print({json.dumps(json.dumps(credential))})")
+    run = {"apiVersion": version, "command": sys.executable, "args": [str(plugin)], "interactiveMode": "Never"}
+    config["users"][0]["user"] = {"exec": run}
+    Path(file).write_text(json.dumps(config))
+    assert token_of(resolve({"kubeconfig": file}, home)) == "Bearer of-the-plugin"
+
+
+def test_in_a_pod_the_service_account_is_used_last(
+    home: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "token").write_text("of-the-pod")
+    (tmp_path / "ca.crt").write_text("a certificate")
+    monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(tmp_path / "token"))
+    monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", str(tmp_path / "ca.crt"))
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
+    found = resolve({}, {**home, "KUBERNETES_SERVICE_HOST": "10.0.0.1"})
+    assert (found.host, found.source) == ("https://10.0.0.1:443", "the pod's service account")
+    assert str(token_of(found)).lower() == "bearer of-the-pod"
+    assert (
+        resolve({"host": "https://asked.test"}, {**home, "KUBERNETES_SERVICE_HOST": "10.0.0.1"}).host
+        == "https://asked.test"
+    )
 
 
 def test_impersonation_becomes_headers(home: dict[str, str]) -> None:

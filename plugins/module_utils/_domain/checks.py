@@ -165,6 +165,13 @@ def quantities(field: str, value: t.Any) -> dict[str, dict[str, str]]:
     for name, limit in result.get("limits", {}).items():
         request = result.get("requests", {}).get(name)
         asked, most = amount(request), amount(limit)
+        if asked is not None and asked != most and "/" in name:
+            raise InvalidIntent(
+                f"is not its limit {limit}, and Kubernetes wants both alike for {name}",
+                field=f"{field}.requests.{name}",
+                value=request,
+                cure="give one of them, or runtime_config.gpu",
+            )
         if asked is not None and most is not None and asked > most:
             raise InvalidIntent(
                 f"is more than its limit {limit}", field=f"{field}.requests.{name}", value=request, cure="raise the limit or ask for less"

@@ -196,6 +196,11 @@ def _failures(
     # The condition names the revision that it is about; without the name it may be an earlier one's.
     if configuration.get("status") == "False" and created and created in message:
         yield Failure(str(configuration.get("reason") or "RevisionFailed"), message, created)
+    predictor = conditions.get("PredictorReady") or {}
+    words = str(predictor.get("message") or "")
+    # What Knative's or the API server's admission refused of the objects that KServe makes; KServe asks again for ever.
+    if predictor.get("status") == "False" and predictor.get("reason") == "ReconcileFailed" and "denied the request" in words:
+        yield Failure("ReconcileFailed", words)
     model = status.get("modelStatus") or {}
     if model.get("transitionStatus") in _TERMINAL_TRANSITIONS:
         info = model.get("lastFailureInfo") or {}

@@ -73,7 +73,9 @@ class World:
     def want(self, model: str, percent: int | None = None, *, deadline: float | None = None, **fields: t.Any) -> World:
         traffic = {} if percent is None else {"canaryTrafficPercent": percent}
         config = {"deploymentMode": self.mode, **fields.pop("runtime_config", {})}
-        manifest = rendered(artifact_uri=f"s3://models/{model}/", traffic=traffic, runtime_config=config, **fields).manifest
+        manifest = rendered(
+            artifact_uri=f"s3://models/{model}/", traffic=traffic, runtime_config=config, **fields
+        ).manifest
         self.desired = Desired(ID, "demo", manifest, self.mode, deadline)
         return self
 
@@ -87,7 +89,9 @@ class World:
     def tick(self) -> None:
         self.now += 1
         if self.state is not None:
-            self.state = simulation.tick(self.state, lambda model: "no such file" if "bad" in model["storageUri"] else None)
+            self.state = simulation.tick(
+                self.state, lambda model: "no such file" if "bad" in model["storageUri"] else None
+            )
         self.seen_shares.append(self.shares())
 
     def step(self) -> Step:
@@ -145,7 +149,10 @@ class World:
         """Percent of the traffic by model."""
         if self.state is None:
             return {}
-        models = {r["name"]: r["template"]["predictor"]["model"]["storageUri"].split("/")[-2] for r in self.state.get("revisions", ())}
+        models = {
+            r["name"]: r["template"]["predictor"]["model"]["storageUri"].split("/")[-2]
+            for r in self.state.get("revisions", ())
+        }
         shares: dict[str, int] = {}
         for revision, percent in simulation.look(self.state).shares.items():
             shares[models[revision]] = shares.get(models[revision], 0) + percent

@@ -15,7 +15,6 @@ from ansible_collections.mlops.serving.plugins.module_utils._domain.convergence 
     Apply,
     Converged,
     Create,
-    Delete,
     Desired,
     Failed,
     Pending,
@@ -80,7 +79,11 @@ class TestFirstDeployment:
         assert isinstance(end, Converged)
         assert world.writes == ["create m1 None"]
         assert world.shares() == {"m1": 100}
-        assert (end.note or "") == ("" if percent == 100 else f"the {percent} % take effect with the next model version; nothing is to be split now")
+        assert (end.note or "") == (
+            ""
+            if percent == 100
+            else f"the {percent} % take effect with the next model version; nothing is to be split now"
+        )
 
     def test_cannot_be_staged_beside_nothing(self) -> None:
         step = World().want("m1", 0).step()
@@ -242,7 +245,9 @@ class TestCanary:
         record = stable_record(model("m1"), pending=Pending(model("m2"), R1, 1.0))
         early = seen(model("m2", 0), latest_created=R2, latest_ready=R2, traffic=(TrafficTarget(R2, 100, latest=True),))
         assert isinstance(converge(wants(model("m2", percent)), record, early, 2.0), Wait)
-        now = dataclasses.replace(early, traffic=(TrafficTarget(R2, 0, "latest", latest=True), TrafficTarget(R1, 100, "prev")))
+        now = dataclasses.replace(
+            early, traffic=(TrafficTarget(R2, 0, "latest", latest=True), TrafficTarget(R1, 100, "prev"))
+        )
         step = converge(wants(model("m2", percent)), record, now, 2.0)
         assert isinstance(step, Apply)
         assert share(step.manifest) == percent
@@ -294,7 +299,9 @@ class TestCanary:
         assert step.pending is None
 
     def test_100_left_over_is_as_good_as_none(self) -> None:
-        assert isinstance(converge(wants(model("m1")), stable_record(model("m1")), seen(model("m1", 100)), 1.0), Converged)
+        assert isinstance(
+            converge(wants(model("m1")), stable_record(model("m1")), seen(model("m1", 100)), 1.0), Converged
+        )
 
     def test_after_the_fall_back_that_a_careless_percentage_caused(self) -> None:
         world = World().deploy("m0", "m1")
@@ -392,7 +399,9 @@ class TestDelete:
 
 
 class TestRefusals:
-    @pytest.mark.parametrize(("owner", "words"), [("another", "belongs to endpoint another"), (None, "belongs to nobody")])
+    @pytest.mark.parametrize(
+        ("owner", "words"), [("another", "belongs to endpoint another"), (None, "belongs to nobody")]
+    )
     def test_foreign_services_are_not_touched(self, owner: str | None, words: str) -> None:
         step = converge(wants(model("m2")), Record(), seen(model("m1"), owner=owner), 1.0)
         assert isinstance(step, Failed)
@@ -407,8 +416,18 @@ class TestRefusals:
         assert "runs in Standard mode" in str(step.error)
 
     def test_a_mode_that_is_not_known_yet_is_waited_for(self) -> None:
-        fresh = seen(model("m1"), mode=None, latest_created=None, latest_ready=None, latest_rolledout=None, traffic=(), ready=None)
-        assert isinstance(converge(wants(model("m1")), Record(pending=Pending(model("m1"), None, 1.0)), fresh, 1.0), Wait)
+        fresh = seen(
+            model("m1"),
+            mode=None,
+            latest_created=None,
+            latest_ready=None,
+            latest_rolledout=None,
+            traffic=(),
+            ready=None,
+        )
+        assert isinstance(
+            converge(wants(model("m1")), Record(pending=Pending(model("m1"), None, 1.0)), fresh, 1.0), Wait
+        )
 
 
 class TestDeadline:
@@ -480,11 +499,15 @@ class TestStatusOutOfOrder:
     @pytest.mark.parametrize("missing", [{"ready": None}, {"ready": False}, {"url": None}])
     def test_traffic_before_the_address(self, missing: dict[str, t.Any]) -> None:
         look = seen(model("m1"), **missing)
-        assert converge(wants(model("m1")), stable_record(model("m1")), look, 2.0) == Wait("the address is not ready yet")
+        assert converge(wants(model("m1")), stable_record(model("m1")), look, 2.0) == Wait(
+            "the address is not ready yet"
+        )
 
     def test_no_status_at_all(self) -> None:
         look = Observed(live=model("m1"), owner=ID, mode="Knative")
-        assert isinstance(converge(wants(model("m1")), Record(pending=Pending(model("m1"), None, 1.0)), look, 2.0), Wait)
+        assert isinstance(
+            converge(wants(model("m1")), Record(pending=Pending(model("m1"), None, 1.0)), look, 2.0), Wait
+        )
 
 
 class TestStandardMode:
@@ -497,7 +520,15 @@ class TestStandardMode:
         assert (end.revision, end.promoted) == (None, True)
         assert world.writes == ["apply m2 None"]
 
-    @pytest.mark.parametrize("field", [{"args": ["--log-verbose=1"]}, {"serviceAccountName": "s3"}, {"nodeSelector": {"gpu": "a100"}}, {"labels": {"team": "a"}}])
+    @pytest.mark.parametrize(
+        "field",
+        [
+            {"args": ["--log-verbose=1"]},
+            {"serviceAccountName": "s3"},
+            {"nodeSelector": {"gpu": "a100"}},
+            {"labels": {"team": "a"}},
+        ],
+    )
     def test_is_not_believed_before_the_deployment_has_the_change(self, field: dict[str, t.Any]) -> None:
         world = World("Standard").deploy("m1").want("m1", runtime_config=field)
         assert isinstance(world.step(), Apply)

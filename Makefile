@@ -7,29 +7,95 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(abspath $(VENV))/bin
 REQUIREMENTS := requirements.txt requirements-events.txt requirements-dev.txt meta/ee-requirements.txt
-VENV_STAMP := $(VENV)/complete-$(shell cat $(REQUIREMENTS) | cksum | cut -d' ' -f1)
+DIGEST := $(shell cat $(REQUIREMENTS) | cksum | cut -d' ' -f1)
+VENV_STAMP := $(VENV)/complete-$(DIGEST)
+RUN_STAMP := .build/run/complete-$(DIGEST)
 LINK := .build/ansible_collections/mlops/serving
-TREE = .build/tree/ansible_collections/mlops/serving
+TREE := .build/tree/ansible_collections/mlops/serving
+# What people run needs no linters: the small environment, unless the big one is there.
+PLAYBOOK = $(if $(wildcard $(VENV_STAMP)),$(VENV),.build/run)/bin/ansible-playbook
+CLUSTER_PYTHON = $(BIN)/python
+export PATH := $(BIN):$(PATH)
 
-.PHONY: help
+.PHONY: help venv
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: venv
 venv: $(VENV_STAMP) $(LINK) ## the virtual environment .venv with everything that tests and tools need
 
 $(VENV_STAMP): | $(LINK)
-	@tools/dev/make-venv $(VENV) $@ requirements-dev.txt
+	@tools/dev/make-venv $(VENV) $@ -r requirements-dev.txt
+
+$(RUN_STAMP): | $(LINK)
+	@tools/dev/make-venv .build/run $@ -r requirements.txt 'ansible-core>=2.16' 'python-dateutil<3'
 
 $(LINK):
 	@tools/dev/link-collection
 
-.PHONY: unit
-unit: venv ## pure logic, modules and tools, without any server
-	$(BIN)/pytest tests/unit $(wildcard tools/cluster/tests)
+.PHONY: run-venv
+run-venv: $(if $(wildcard $(VENV_STAMP)),,$(RUN_STAMP)) $(LINK)
 
-.PHONY: integration
+# For people
+
+.PHONY: demo demo-down dev-stack dev-stack-down
+demo: run-venv ## publish, deploy and change a model on this machine, in simulate: no cluster, no Docker
+	@$(PLAYBOOK) examples/demo/demo.yml -e dev_stack_folder=$(CURDIR)/.build/demo
+
+demo-down: run-venv ## remove what the demo keeps for its next run
+	@$(PLAYBOOK) playbooks/dev_stack.yml -e dev_stack_folder=$(CURDIR)/.build/demo -e dev_stack_state=absent -e dev_stack_remove_data=true
+
+dev-stack: run-venv ## start Postgres, S3 and NATS JetStream on loopback ports
+	@$(PLAYBOOK) playbooks/dev_stack.yml
+
+dev-stack-down: run-venv ## stop them; their data stay
+	@$(PLAYBOOK) playbooks/dev_stack.yml -e dev_stack_state=absent
+
+# Tests
+
+.PHONY: test test-cluster lint sanity importer unit integration molecule bench demo-twice resolve test-matrix
+test: venv ## every tier, two at a time, with a table at the end
+	@$(BIN)/python tools/dev/run_tiers.py
+
+test-cluster: venv ## the tests on a real Kubernetes with a real KServe; builds what is missing first
+	@$(BIN)/python -m tools.cluster build --groups $(CLUSTER_GROUPS)
+	@$(BIN)/pytest tests/cluster
+
+lint: venv ## ruff, mypy, yamllint, ansible-lint, documentation and changelog
+	@tools/dev/lint
+
+sanity: venv ## ansible-test sanity, all tests, no exceptions
+	@tools/dev/sanity
+
+importer: venv ## build the collection and let Galaxy's importer judge it
+	@tools/dev/importer
+
+unit: venv ## pure logic, modules and tools, without any server
+	@$(BIN)/pytest tests/unit $(wildcard tools/cluster/tests)
+
 integration: venv ## real Postgres, NATS JetStream, S3 and Triton
-	$(BIN)/pytest tests/integration
+	@$(BIN)/pytest tests/integration
+
+molecule: venv ## each role: converge, idempotence, verify, cleanup
+	@tools/dev/molecule
+
+bench: venv ## the figures of docs/benchmarks.md
+	@$(BIN)/pytest tests/bench -s
+
+demo-twice: ## the demo, run twice as a newcomer would
+	@tools/dev/demo-twice
+
+resolve: venv ## what pip makes of the floors, without limits from here
+	@tools/dev/resolve
+
+test-matrix: $(LINK) ## unit tests and a smoke playbook on the oldest and the newest ansible-core
+	@tools/dev/matrix
+
+.PHONY: build clean
+build: venv ## the collection as a tarball, in .build
+	@tools/dev/copy-tree
+	@$(BIN)/ansible-galaxy collection build --force --output-path .build $(TREE)
+
+clean: ## remove .build and .venv
+	@tools/dev/clean
 
 -include tools/cluster/cluster.mk

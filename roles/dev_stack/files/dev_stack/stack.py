@@ -45,8 +45,8 @@ def up(settings: Settings, check: bool = False) -> dict[str, Any]:
                     state[name] = {**part.start(settings, spec, dict(kept)), "spec": spec}
                     _save(settings.state, state)
         actions += _buckets(settings, state, check)
-        if not check:
-            actions += _write_environment(settings.state, state)
+        if not (check and actions):  # else ports and credentials are not known yet
+            actions += _environment_file(settings.state, state, check)
     return _report(settings.state, state, actions)
 
 
@@ -82,7 +82,7 @@ def _buckets(settings: Settings, state: State, check: bool) -> list[str]:
     return [f"make bucket {bucket}" for bucket in absent]
 
 
-def _write_environment(folder: Path, state: State) -> list[str]:
+def _environment_file(folder: Path, state: State, check: bool) -> list[str]:
     """The file to source; it holds the credentials."""
     values: dict[str, str] = {}
     for name in SERVICES:
@@ -92,8 +92,9 @@ def _write_environment(folder: Path, state: State) -> list[str]:
     target = folder / "env"
     if target.exists() and target.read_text() == text:
         return []
-    _write(target, text)
-    _write(folder / "env.json", json.dumps(values, indent=1) + "\n")
+    if not check:
+        _write(target, text)
+        _write(folder / "env.json", json.dumps(values, indent=1) + "\n")
     return [f"write {target}"]
 
 
@@ -112,7 +113,7 @@ def _report(folder: Path, state: State, actions: list[str]) -> dict[str, Any]:
     rows = [
         f"{name:<9} {entry['address']:<17} {entry['server']}" for name, entry in services.items() if entry["running"]
     ]
-    summary = [*rows, f"For your shell:  . {env_file}"]
+    summary = [*rows, f"For your shell:  . {env_file}"] if rows else ["Nothing runs."]
     return {
         "changed": bool(actions),
         "actions": actions,

@@ -86,7 +86,7 @@ def _check(module: AnsibleModule, store: Store, cluster: t.Any) -> list[Outcome]
     outcomes: list[Outcome] = []
     settings = _settings(module, cluster)
 
-    class _RollBack(Exception):  # noqa: N818
+    class _RollBack(Exception):
         pass
 
     try:

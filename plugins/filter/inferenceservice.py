@@ -111,9 +111,9 @@ def _mode(given: t.Any) -> str:
 
 
 def _version(given: t.Any) -> Version:
-    version = parse_version(str(given))
+    version = parse_version(given) if isinstance(given, str) else None
     if version is None:
-        raise InvalidIntent("is not a version", field="kserve_version", value=given, cure="write one such as 0.20.0")
+        raise InvalidIntent("is not a version", field="kserve_version", value=given, cure="write one such as 0.20.0, in quotes")
     return version
 
 

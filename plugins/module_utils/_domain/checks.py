@@ -21,6 +21,7 @@ __all__ = (
     "one_of",
     "percent",
     "quantities",
+    "tag",
     "text",
     "text_map",
     "texts",
@@ -84,6 +85,13 @@ def text(field: str, value: t.Any) -> str:
     if isinstance(value, bool) or not isinstance(value, (str, int, float)) or str(value).strip() == "":
         raise InvalidIntent("is not a text", field=field, value=value, cure="write a text, in quotes")
     return str(value).strip()
+
+
+def tag(field: str, value: t.Any) -> str:
+    """The tag of an image. As a number 24.10 has become 24.1 before anybody could see it."""
+    if isinstance(value, float):
+        raise InvalidIntent("is a number, in which a last 0 is lost", field=field, value=value, cure="write it in quotes")
+    return text(field, value)
 
 
 def one_of(field: str, value: t.Any, allowed: t.Sequence[str]) -> str:

@@ -326,6 +326,11 @@ CONTRADICTIONS: list[tuple[dict[str, t.Any], str, str]] = [
         "leave it out",
     ),
     ({"traffic": []}, "traffic", "must be a mapping, not a list"),
+    (
+        {"runtime_config": {"runtimeVersion": 24.1}},
+        "runtime_config.runtimeVersion",
+        "is a number, in which a last 0 is lost",
+    ),
     ({"runtime": 7.5j}, "runtime", "is not a text"),
 ]
 

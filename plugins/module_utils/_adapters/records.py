@@ -9,7 +9,8 @@ import dataclasses
 import typing as t
 
 from .._domain.convergence import Pending
-from .leases import Claim, Leases, lost
+from .claims import Claim, lost
+from .leases import Leases
 from .postgres import json_value
 
 # After a failure the next attempt of a patient worker: 15 s, 30 s, 1 min ... at most an hour later.

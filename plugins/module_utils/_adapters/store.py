@@ -10,7 +10,7 @@ import select
 
 from .._domain.intent import Endpoint
 from . import migrations
-from .leases import Claim, Settings, endpoint_from
+from .claims import Claim, Settings, endpoint_from
 from .postgres import Parameters, Postgres
 from .records import Records
 from .scope import Scope

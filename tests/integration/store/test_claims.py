@@ -225,7 +225,8 @@ def test_a_namespace_that_cannot_be_made_is_refused_once_and_the_others_go_on(
     held = {one.endpoint.name: one for one in claim(store, namespace_template="tenant-{tenant_slug}")}
     assert held["good"].namespace == "tenant-acme"
     assert "tenant_slug" in (held["bad"].refused or "")
-    assert rows.get(bad)["status"] == "CREATING"
+    assert rows.get(bad)["status"] == "ERROR"
+    assert "tenant_slug" in rows.deployment(bad)["last_error"]
     assert claim(store, namespace_template="tenant-{tenant_slug}") == []
 
 

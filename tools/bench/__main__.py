@@ -1,0 +1,43 @@
+"""Measures everything in one run on a private Postgres and prints it as Markdown: `python -m tools.bench`.
+
+Seconds depend on the machine; ratios of one run are what to look at. Nothing here fails because something is slow.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from tools.bench.calls import measure_calls
+from tools.bench.machine import describe, load
+from tools.bench.reconcile import measure_reconcile
+from tools.bench.server import private_postgres
+from tools.bench.table import Table
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tools.bench", description=__doc__)
+    parser.add_argument("--endpoints", type=int, default=1000, help="how many endpoints are reconciled")
+    parser.add_argument("--repetitions", type=int, default=5, help="how often what is short is measured; medians count")
+    parser.add_argument("--calls", type=int, default=20, help="module calls in a loop")
+    return parser.parse_args()
+
+
+def main() -> int:
+    given = arguments()
+    root = Path(__file__).resolve().parents[2]
+    before = load()
+    with private_postgres(root) as server:
+        tables: list[Table] = [
+            measure_reconcile(root, server, endpoints=given.endpoints, repetitions=given.repetitions),
+            measure_calls(root, server, calls=given.calls, repetitions=given.repetitions),
+        ]
+        print(describe(server, before, load()))
+    for table in tables:
+        print(f"\n{table}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

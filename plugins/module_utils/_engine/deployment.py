@@ -16,9 +16,9 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .._domain.convergence import Apply, Converged, Create, Delete, Desired, Failed, Record, Wait, converge
-from .._domain.errors import LeaseLost, ServingError, StaleWrite, Unavailable
+from .._domain.errors import Drift, LeaseLost, ServingError, StaleWrite, Unavailable
 from .._domain.intent import parse
-from .._domain.manifest import Rendered, Target, render
+from .._domain.manifest import TEMPLATE_ANNOTATION, Rendered, Target, render
 from .._domain.readiness import Observed
 from .._domain.versions import KNATIVE, Version
 from .ports import Cluster, Store
@@ -27,6 +27,8 @@ __all__ = ("Deployment", "Result", "Settings")
 
 # How often in a row an outside system may be away before the endpoint is given up until the next run.
 _ATTEMPTS = 6
+# How often the same change is written before it is clear that something undoes it.
+_SAME_WRITES = 3
 _LONGEST_PAUSE = 15.0
 # The watch tells of the InferenceService; only its pods' reasons need a poll, more and more rarely.
 _SLOWEST_POLL = 5
@@ -78,11 +80,16 @@ class Deployment:
         self._deadline = now + settings.timeout
         self._renewed = time.monotonic()
         self._failures = 0
+        self._stale = 0
         self._waits = 0
+        self._writes: dict[str, int] = {}
         self._taken = False
         self._wanted: Desired | None = None
         self._rendered: Rendered | None = None
-        self.result = Result(claim.endpoint.name, claim.endpoint.id, claim.namespace, claim.name, status=claim.endpoint.status)
+        endpoint = claim.endpoint
+        self.result = Result(
+            endpoint.name, endpoint.id, claim.namespace, claim.name, status=endpoint.status, url=endpoint.url
+        )
 
     @property
     def key(self) -> tuple[str, str]:
@@ -96,10 +103,14 @@ class Deployment:
         try:
             self._keep_lease(store)
             pause = self._advance(store, cluster)
-            self._failures = 0
+            self._failures = self._stale = 0
             return pause
-        except StaleWrite:
-            return 0.05
+        except StaleWrite as stale:
+            self._stale += 1
+            if self._now() >= self._deadline:
+                self._give_up(store, stale)
+                return None
+            return min(0.05 * self._stale, 1.0)
         except LeaseLost as lost:
             self._finish(lost.at(self.result.name), "superseded")
             return None
@@ -140,9 +151,14 @@ class Deployment:
         self.result.changed = True
         return 0.0
 
+    def release(self, store: Store) -> None:
+        """Gives the endpoint back unfinished, so that the next run need not wait for the lease to end."""
+        with contextlib.suppress(ServingError):
+            store.release(self._claim)
+
     def _write(self, store: Store, cluster: Cluster, step: Create | Apply, observed: Observed) -> None:
-        before = self._claim.record
-        previous = before.pending.template if before.pending else before.applied_spec
+        self._check_progress(step.why)
+        previous = self._claim.record.written
         if step.pending is not None:
             mode = self._rendered.mode if self._rendered else KNATIVE
             store.record_pending(self._claim, step.pending, mode)
@@ -153,6 +169,16 @@ class Deployment:
         else:
             cluster.apply(
                 step.manifest, resource_version=observed.resource_version, fence=self._claim.epoch, previous=previous
+            )
+        self._writes[step.why] = self._writes.get(step.why, 0) + 1
+
+    def _check_progress(self, why: str) -> None:
+        """The same write again and again means that it does not stay: without this it would go on for ever."""
+        if self._writes.get(why, 0) >= _SAME_WRITES:
+            raise Drift(
+                f"what is written does not stay ({why})",
+                endpoint=self.result.name,
+                cure="look who else writes these fields (managedFields of the InferenceService), or whether a webhook changes them",
             )
 
     def _desired(self) -> Desired:
@@ -171,17 +197,19 @@ class Deployment:
         if current != self._claim.endpoint.intent_hash:
             self._claim = store.reload(self._claim)
             self._wanted = None
+            self._writes.clear()
 
     def _remember(self, observed: Observed) -> None:
+        after = self._rendered.manifest if self._rendered else None
+        self.result.after = owned(after, after)
         if self.result.before is None and not self.result.writes:
-            after = self._rendered.manifest if self._rendered else None
-            self.result.before, self.result.after = owned(observed.live, after), owned(after, after)
+            self.result.before = owned(observed.live, after)
 
     def _converged(self, store: Store, cluster: Cluster, step: Converged) -> None:
         claim = self._claim
         if self._rendered is None:
             store.record_deleted(claim)
-            self.result.changed = True
+            self.result.changed, self.result.url, self.result.note = True, None, step.note
             self._finish(None, "DELETED")
             return
         store.record_converged(
@@ -248,5 +276,6 @@ def owned(document: dict[str, t.Any] | None, like: dict[str, t.Any] | None) -> d
     metadata: dict[str, t.Any] = {}
     for section in ("labels", "annotations"):
         found = document.get("metadata", {}).get(section) or {}
-        metadata[section] = {key: value for key, value in found.items() if like is None or key in ours["metadata"].get(section, {})}
+        mine = ours["metadata"].get(section, {})
+        metadata[section] = {key: value for key, value in found.items() if key in mine and key != TEMPLATE_ANNOTATION}
     return {"metadata": metadata, "spec": document.get("spec", {})}

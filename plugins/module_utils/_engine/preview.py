@@ -31,10 +31,10 @@ def preview(claim: t.Any, cluster: Cluster, settings: Settings, now: float) -> R
         if isinstance(step, Failed):
             raise step.error
         if isinstance(step, (Create, Apply)):
-            cluster.apply(step.manifest, dry_run=True, previous=claim.record.applied_spec)
+            cluster.apply(step.manifest, dry_run=True, previous=claim.record.written)
         if isinstance(step, (Create, Apply, Delete)):
             result.writes.append(step.why)
-        result.changed = not isinstance(step, Converged) or endpoint.status != "READY"
+        result.changed = not isinstance(step, Converged) or endpoint.status != "READY" or endpoint.url != step.url
         result.status = "DELETED" if rendered is None else "READY"
     except ServingError as error:
         result.error = error.at(endpoint.name)

@@ -25,12 +25,17 @@ __all__ = ("Reconciler",)
 
 OnResult = t.Callable[[Result], None]
 
+# Seconds between two looks at what other runs have in hand.
+_LOOK_AGAIN = 0.5
+
 
 class Reconciler:
     """One run over what is due.
 
     :param open_store: gives a new connection to the store; each worker has its own
     :param claim: number -> claims, and the database's time; no claims end the run when nothing is in flight
+    :param others: claims that other runs hold, with ``refused``. The run waits for them, at most for the timeout: at its end
+        every endpoint is what its row says, or told as failed
     :param in_flight: endpoints carried at a time
     """
 
@@ -44,6 +49,7 @@ class Reconciler:
         workers: int = 8,
         in_flight: int = 500,
         on_result: OnResult = lambda result: None,
+        others: t.Callable[[], list[t.Any]] = list,
     ) -> None:
         self._open_store = open_store
         self._cluster = cluster
@@ -52,6 +58,7 @@ class Reconciler:
         self._workers = workers
         self._in_flight = in_flight
         self._on_result = on_result
+        self._others = others
         self._lock = threading.Condition()
         self._ready: list[Deployment] = []
         self._later: list[tuple[float, int, Deployment]] = []
@@ -59,7 +66,11 @@ class Reconciler:
         self._heard: set[tuple[str, str]] = set()
         self._busy: set[tuple[str, str]] = set()
         self._waiting: dict[tuple[str, str], Deployment] = {}
+        self._carried: dict[tuple[str, str], Deployment] = {}
         self._exhausted = False
+        self._finished_since = False
+        self._over = False
+        self._waits_until: float | None = None
         self._error: BaseException | None = None
         self._watched: set[str] = set()
         self._stop = threading.Event()
@@ -69,10 +80,16 @@ class Reconciler:
         """Returns when everything that was due has come to its end; the first unexpected error is raised again."""
         try:
             with ThreadPoolExecutor(max_workers=self._workers) as pool:
-                for future in [pool.submit(self._work) for _ in range(self._workers)]:
-                    future.result()
+                try:
+                    for future in [pool.submit(self._work) for _ in range(self._workers)]:
+                        future.result()
+                except BaseException as error:  # Ctrl-C comes to this thread alone: the workers must hear of it
+                    self._fail(error)
         finally:
             self._stop.set()
+            for store in self._stores[:1]:
+                for deployment in self._carried.values():
+                    deployment.release(store)
             for store in self._stores:
                 store.close()
         if self._error is not None:
@@ -92,9 +109,12 @@ class Reconciler:
                     pause = deployment.advance(store, self._cluster)
                 self._put_back(deployment, pause)
         except BaseException as error:  # a worker's end must not leave the others waiting
-            with self._lock:
-                self._error = self._error or error
-                self._lock.notify_all()
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        with self._lock:
+            self._error = self._error or error
+            self._lock.notify_all()
 
     def _next(self) -> Deployment | None:
         """The next endpoint that can move; claims more where there is room; None when all is done."""
@@ -112,11 +132,32 @@ class Reconciler:
                     self._fill(self._in_flight - carried)
                     continue
                 if self._exhausted and not carried:
-                    self._lock.notify_all()
-                    return None
+                    if self._finished_since:
+                        # Rows may have changed meanwhile, those that this run has carried among them.
+                        self._exhausted = False
+                        continue
+                    if self._over or self._others_are_done():
+                        self._over = True
+                        self._lock.notify_all()
+                        return None
+                    self._lock.wait(timeout=_LOOK_AGAIN)
+                    self._exhausted = False  # what they leave unfinished is ours
+                    continue
                 self._lock.wait(timeout=self._patience())
 
+    def _others_are_done(self) -> bool:
+        claims = self._others()
+        now = time.monotonic()
+        if self._waits_until is None:
+            self._waits_until = now + self._settings.timeout
+        if claims and now < self._waits_until:
+            return False
+        for claim in claims:
+            self._on_result(self.refused(claim))
+        return True
+
     def _fill(self, room: int) -> None:
+        self._finished_since = False
         claims, now = self._claim(room)
         if not claims:
             self._exhausted = True
@@ -126,7 +167,9 @@ class Reconciler:
                 self._on_result(self.refused(claim))
                 continue
             self._listen(claim.namespace)
-            self._ready.append(Deployment(claim, self._settings, now))
+            deployment = Deployment(claim, self._settings, now)
+            self._carried[deployment.key] = deployment
+            self._ready.append(deployment)
         self._ready.reverse()
         self._lock.notify_all()
 
@@ -153,6 +196,8 @@ class Reconciler:
         with self._lock:
             self._busy.discard(deployment.key)
             if pause is None:
+                self._carried.pop(deployment.key, None)
+                self._finished_since = True
                 self._heard.discard(deployment.key)
                 self._on_result(deployment.result)
             elif deployment.key in self._heard:

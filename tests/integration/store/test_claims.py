@@ -107,7 +107,7 @@ def test_two_connections_never_get_the_same_endpoint(database: str, store: Store
     def worker(owner: str) -> None:
         mine = Store.connect(database)
         start.wait()
-        for _ in range(60):
+        for _turn in range(60):
             taken.extend(held.endpoint.id for held in claim(mine, owner=owner, limit=7))
         mine.close()
 
@@ -382,7 +382,7 @@ def test_ten_thousand_unchanged_endpoints_cost_one_cheap_query(store: Store, row
     )
     store.database.execute("analyze")
     times = []
-    for _ in range(3):
+    for _turn in range(3):
         began = time.perf_counter()
         assert store.due(ALL) == []
         times.append(time.perf_counter() - began)

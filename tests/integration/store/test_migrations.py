@@ -116,7 +116,7 @@ def test_two_runs_at_once_apply_each_migration_once(database: str) -> None:
     applied: list[list[str]] = []
     runs = [
         threading.Thread(target=lambda: applied.append(migrations.migrate(Store.connect(database).database)))
-        for _ in range(3)
+        for _turn in range(3)
     ]
     for run in runs:
         run.start()

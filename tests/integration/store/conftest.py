@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import uuid
@@ -76,12 +77,42 @@ class Rows:
         return str(row["id"])
 
 
+@contextlib.contextmanager
+def new_database(postgres: str) -> Iterator[str]:
+    name = f"store_{uuid.uuid4().hex[:12]}"
+    admin = Store.connect(postgres).database
+    admin.execute(f"create database {name}")
+    try:
+        yield f"{postgres.rpartition('/')[0]}/{name}"
+    finally:
+        admin.execute(f"drop database {name} with (force)")
+        admin.close()
+
+
+@pytest.fixture(scope="session")
+def prepared(postgres: str) -> Iterator[str]:
+    with new_database(postgres) as url, Store.connect(url) as store:
+        migrate(store.database)
+        yield url
+
+
+@pytest.fixture
+def database(request: pytest.FixtureRequest, postgres: str) -> Iterator[str]:
+    """Prepared and without rows for tests that use the store, else new and empty. Making one takes longer than most tests."""
+    if "store" not in request.fixturenames:
+        with new_database(postgres) as url:
+            yield url
+        return
+    url = request.getfixturevalue("prepared")
+    with Store.connect(url) as store:
+        store.database.execute("truncate endpoints, model_versions, models, serving.deployment")
+    yield url
+
+
 @pytest.fixture
 def store(database: str) -> Iterator[Store]:
-    opened = Store.connect(database)
-    migrate(opened.database)
-    yield opened
-    opened.close()
+    with Store.connect(database) as opened:
+        yield opened
 
 
 @pytest.fixture

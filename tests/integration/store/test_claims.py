@@ -219,7 +219,7 @@ def test_the_same_name_in_another_namespace_is_no_collision(store: Store, rows: 
 def test_a_namespace_that_cannot_be_made_is_refused_once_and_the_others_go_on(
     store: Store, rows: Any, version: str
 ) -> None:
-    store.database.execute("alter table endpoints add column tenant_slug text")
+    store.database.execute("alter table endpoints add column if not exists tenant_slug text")
     rows.endpoint("good", version=version, tenant_slug="acme")
     bad = rows.endpoint("bad", version=version)
     held = {one.endpoint.name: one for one in claim(store, namespace_template="tenant-{tenant_slug}")}

@@ -94,7 +94,7 @@ def test_a_connection_that_was_cut_is_made_again(database: str, store: Store) ->
 
 def test_a_transaction_whose_connection_was_cut_writes_nothing(database: str, store: Store) -> None:
     other = Postgres({"dsn": database}).open()
-    other.execute("create table kept (x int)")
+    other.execute("drop table if exists kept; create table kept (x int)")
 
     def write() -> None:
         with other.transaction():

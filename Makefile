@@ -15,6 +15,8 @@ TREE := .build/tree/ansible_collections/mlops/serving
 # What people run needs no linters: the small environment, unless the big one is there.
 PLAYBOOK = $(if $(wildcard $(VENV_STAMP)),$(VENV),.build/run)/bin/ansible-playbook
 CLUSTER_PYTHON = $(BIN)/python
+# What tests/cluster asks for by its marks.
+export CLUSTER_TEST_GROUPS ?= base,knative,kserve,triton,keda,metrics,kyverno
 export PATH := $(BIN):$(PATH)
 
 .PHONY: help venv
@@ -52,13 +54,15 @@ dev-stack-down: run-venv ## stop them; their data stay
 
 # Tests
 
-.PHONY: test test-cluster lint sanity importer unit integration molecule bench demo-twice resolve test-matrix
+.PHONY: test test-cluster cluster-test-build lint sanity importer unit integration molecule bench demo-twice resolve test-matrix
 test: venv ## every tier, two at a time, with a table at the end
 	@$(BIN)/python tools/dev/run_tiers.py
 
-test-cluster: venv ## the tests on a real Kubernetes with a real KServe; builds what is missing first
-	@$(BIN)/python -m tools.cluster build --groups $(CLUSTER_GROUPS)
+test-cluster: venv cluster-test-build ## the tests on a real Kubernetes with a real KServe; builds what is missing first
 	@$(BIN)/pytest tests/cluster
+
+cluster-test-build: ## build what the cluster's tests need, start nothing
+	@mkdir -p .build && flock .build/cluster-build.lock python3 -m tools.cluster build --groups $(CLUSTER_TEST_GROUPS)
 
 lint: venv ## ruff, mypy, yamllint, ansible-lint, documentation and changelog
 	@tools/dev/lint

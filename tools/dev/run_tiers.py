@@ -1,0 +1,112 @@
+"""Runs the tiers of the tests, two at a time, and closes with a table: `run_tiers.py [TIER...]`.
+
+Each tier is a make target; what it prints goes to .build/logs/TIER.log and to the console only when it failed. The last line counts what
+pytest counted; a tier that failed without a failed test counts as one.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+LOGS = ROOT / ".build" / "logs"
+# The longest first, so that two lanes end together. Those of LAST measure time or need the whole machine: one after the other.
+TIERS = ("sanity", "molecule", "integration", "lint", "importer", "unit", "resolve", "demo-twice")
+LAST = ("bench", "test-cluster") if (ROOT / "tests" / "bench").exists() else ("test-cluster",)
+SUMMARY = re.compile(r"^=*\s*((?:\d+ [a-z]+(?:, )?)+) in [\d.]+s.*?=*$")
+
+
+@dataclass
+class Outcome:
+    tier: str
+    code: int
+    seconds: float
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+
+def count(text: str) -> dict[str, int]:
+    """Tests by their outcome, summed over every closing line of pytest's in `text`."""
+    counts: dict[str, int] = {}
+    for line in text.splitlines():
+        match = SUMMARY.match(re.sub(r"\x1b\[[\d;]*m", "", line).strip())
+        for number, word in re.findall(r"(\d+) ([a-z]+)", match.group(1) if match else ""):
+            counts[word] = counts.get(word, 0) + int(number)
+    return counts
+
+
+def run(tier: str, lock: threading.Lock) -> Outcome:
+    log = LOGS / f"{tier}.log"
+    started = time.monotonic()
+    with log.open("w") as output:
+        command = ["make", "--no-print-directory", tier]
+        code = subprocess.run(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, check=False).returncode
+    text = log.read_text(errors="replace")
+    counts = count(text)
+    failed = counts.get("failed", 0) + counts.get("error", 0) + counts.get("errors", 0)
+    outcome = Outcome(tier, code, time.monotonic() - started, counts.get("passed", 0), failed, counts.get("skipped", 0))
+    if code and not failed:
+        outcome.failed = 1
+    if os.environ.get("CI") == "true" and outcome.skipped:
+        outcome.code = outcome.code or 1  # in CI a test that could not run has failed
+    with lock:
+        print(f"{tier}: {verdict(outcome)} ({outcome.seconds:.0f} s)", flush=True)
+        if outcome.code:
+            print(f"----- {log.relative_to(ROOT)}\n{text}\n----- end of {log.relative_to(ROOT)}", flush=True)
+    return outcome
+
+
+def verdict(outcome: Outcome) -> str:
+    return "FAILED" if outcome.code else "ok"
+
+
+def cluster_is_built() -> bool:
+    """Whether the cluster's tool would have nothing left to build."""
+    groups = os.environ["CLUSTER_TEST_GROUPS"]  # from the Makefile
+    command = [sys.executable, "-m", "tools.cluster", "build", "--groups", groups, "--list"]
+    answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return answer.returncode == 0 and not answer.stdout.strip()
+
+
+def chosen(arguments: list[str]) -> tuple[list[str], list[str], bool]:
+    """The tiers to run side by side, those to run alone afterwards, and whether the cluster's tests were left out."""
+    if arguments:
+        return [tier for tier in arguments if tier not in LAST], [tier for tier in LAST if tier in arguments], False
+    with_cluster = os.environ.get("CI") == "true" or cluster_is_built()
+    alone = [tier for tier in LAST if tier != "test-cluster" or with_cluster]
+    return list(TIERS), alone, not with_cluster
+
+
+def main() -> int:
+    LOGS.mkdir(parents=True, exist_ok=True)
+    together, alone, left_out = chosen(sys.argv[1:])
+    lock = threading.Lock()
+    started = time.monotonic()
+    with ThreadPoolExecutor(2) as lanes:
+        outcomes = list(lanes.map(lambda tier: run(tier, lock), together))
+    outcomes += [run(tier, lock) for tier in alone]
+    print(f"\n{'tier':<14} {'result':<7} {'seconds':>7} {'passed':>7} {'failed':>7} {'skipped':>7}")
+    for outcome in outcomes:
+        numbers = f"{outcome.seconds:>7.0f} {outcome.passed:>7} {outcome.failed:>7} {outcome.skipped:>7}"
+        print(f"{outcome.tier:<14} {verdict(outcome):<7} {numbers}")
+    print(f"{'all':<14} {'':<7} {time.monotonic() - started:>7.0f}")
+    if left_out:
+        print(
+            "The tests on a real cluster did not run: its binaries are not built yet. `make test-cluster` builds them and runs the tests."
+        )
+    failed = sum(outcome.failed for outcome in outcomes)
+    print(f"\n{sum(outcome.passed for outcome in outcomes)} passed, {failed} failed")
+    return 1 if any(outcome.code for outcome in outcomes) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

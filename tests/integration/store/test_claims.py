@@ -151,6 +151,11 @@ def test_a_stale_read_does_not_take_a_lease_that_somebody_has_just_got(
     }
     assert slow._take({endpoint: row}, "second", 60, Settings()) == []
     assert rows.deployment(endpoint)["lease_owner"] == "first"
+    # Nor when that worker has even finished since.
+    converge(store, held)
+    assert slow._take({endpoint: row}, "second", 60, Settings()) == []
+    assert rows.get(endpoint)["status"] == "READY"
+    slow.close()
 
 
 def test_a_lease_that_ended_goes_to_another_and_the_first_cannot_write(store: Store, rows: Any, version: str) -> None:

@@ -24,8 +24,10 @@ __all__ = ("KServeCluster",)
 Document = dict[str, t.Any]
 # Named, as the class has a method called list.
 Documents = list[Document]
+Done = t.TypeVar("Done")
 
-_TOUCHES = 5
+# KServe's controller writes its finalizer and status again and again while a service comes up.
+_ATTEMPTS = 8
 
 
 class KServeCluster:
@@ -104,13 +106,27 @@ class KServeCluster:
     ) -> Document:
         """Server-side apply; creates what is not there. Returns the object as the API server has it then.
 
-        :param resource_version: the state that the caller decided on
+        :param resource_version: the state that the caller decided on; without it, whatever is there now
         :param dry_run: admission runs, nothing is written
         :param previous: what was applied before: a field of it that ``manifest`` no longer has must be gone
         :raises StaleWrite: where the object is another one by now
         :raises Drift: where another tool that applies keeps a field alive which is to be cleared
         :raises Refused: by admission, or because the object belongs to another endpoint
         """
+
+        def write() -> Document:
+            return self._apply(manifest, resource_version, fence, dry_run, previous)
+
+        return write() if resource_version is not None else _insist(write)
+
+    def _apply(
+        self,
+        manifest: Document,
+        resource_version: str | None,
+        fence: int | None,
+        dry_run: bool,
+        previous: Document | None,
+    ) -> Document:
         namespace, name = _key(manifest)
         action = f"apply InferenceService {namespace}/{name}"
         live = self.get(namespace, name)
@@ -152,8 +168,18 @@ class KServeCluster:
     ) -> None:
         """Delete; what is absent, or is being deleted, is fine.
 
+        :param resource_version: the state that the caller decided on; without it, whatever is there now
         :raises StaleWrite: where it is not the object, or not the state of it, that the caller decided on
         """
+
+        def write() -> None:
+            self._delete(namespace, name, uid, resource_version, fence, dry_run)
+
+        return write() if resource_version is not None else _insist(write)
+
+    def _delete(
+        self, namespace: str, name: str, uid: str | None, resource_version: str | None, fence: int | None, dry_run: bool
+    ) -> None:
         action = f"delete InferenceService {namespace}/{name}"
         live = self.get(namespace, name)
         if live is None or live["metadata"].get("deletionTimestamp"):
@@ -177,25 +203,21 @@ class KServeCluster:
         :raises LeaseLost: where somebody with a higher epoch was faster
         """
         fencing.raise_epoch(self._client, namespace, name, epoch)
-        action = f"touch InferenceService {namespace}/{name}"
-        for attempt in range(_TOUCHES):
+
+        def touch() -> None:
             live = self.get(namespace, name)
-            if live is None or live["metadata"].get("deletionTimestamp"):
-                return
-            try:
+            if live is not None and not live["metadata"].get("deletionTimestamp"):
                 self._client.request(
                     "PATCH",
                     service_path(namespace, name),
-                    action=action,
+                    action=f"touch InferenceService {namespace}/{name}",
                     query=fencing.touch_parameters(),
                     body=fencing.touch_body(live),
                     content_type=APPLY_PATCH,
                 )
-                return
-            except StaleWrite:
-                # The controller's status write came in between; that it changed is not enough, it may be older than us.
-                if attempt == _TOUCHES - 1:
-                    raise
+
+        # A conflict with somebody else's write does not do as a touch: that write may be older than the raised epoch.
+        _insist(touch)
 
     def forget(self, namespace: str, name: str, epoch: int) -> None:
         """Remove the Lease of an endpoint that is gone for good."""
@@ -239,6 +261,16 @@ class KServeCluster:
             except StaleWrite:
                 pass  # the new holder has it already
             raise
+
+
+def _insist(write: t.Callable[[], Done]) -> Done:
+    """Read and write again where somebody else's write came in between."""
+    for _attempt in range(_ATTEMPTS - 1):
+        try:
+            return write()
+        except StaleWrite:
+            continue
+    return write()
 
 
 def _key(document: Document) -> tuple[str, str]:

@@ -114,6 +114,21 @@ def test_a_state_that_is_stale_already_is_not_sent(server: StubApiServer, cluste
     assert {asked.method for asked in server.asked} == {"GET"}
 
 
+def test_without_a_version_a_conflict_is_read_and_written_again(server: StubApiServer, cluster: KServeCluster) -> None:
+    conflict = status(409, "Conflict", "the object has been modified", name="demo")
+    server.on("GET", ONE, live("7"), live("8"))
+    server.on("PATCH", ONE, conflict, live("9"))
+    server.on("DELETE", ONE, conflict, {})
+    assert cluster.apply(manifest())["metadata"]["resourceVersion"] == "9"
+    assert server.asked[-1].body["metadata"]["resourceVersion"] == "8"
+    cluster.delete("ns", "demo")
+    assert [asked.method for asked in server.asked[-4:]] == ["GET", "DELETE", "GET", "DELETE"]
+    server.on("PATCH", ONE, conflict)
+    with pytest.raises(StaleWrite):
+        cluster.apply(manifest(), resource_version="8")
+    assert [asked.method for asked in server.asked[-2:]] == ["GET", "PATCH"]
+
+
 def test_another_endpoints_service_is_never_touched(server: StubApiServer, cluster: KServeCluster) -> None:
     server.on("GET", ONE, live(endpoint="other"))
     with pytest.raises(Refused, match="belongs to endpoint other, not to e1"):

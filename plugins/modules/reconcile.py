@@ -16,7 +16,8 @@ description:
   - A changed model is staged at 0 % beside the one that serves. It gets traffic only when its revision is new, ready and the
     one that was asked for; a model that cannot be loaded never takes the earlier one down.
   - Endpoints that cannot be brought there are listed in RV(failed_endpoints), and the task fails at its end. All others are done.
-  - Several runs may work at a time. Each endpoint is worked on by one of them.
+  - Several runs may work at a time. Each endpoint is worked on by one of them, and a run that finds nothing else to do waits for
+    those that others have in hand, at most for O(timeout). One that was killed leaves its endpoints to the others after a minute.
 author:
   - mlops.serving contributors (!UNKNOWN)
 options:

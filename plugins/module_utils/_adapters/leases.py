@@ -78,6 +78,17 @@ class Leases:
                     return claims
         return []
 
+    def held(self, owner: str, *, scope: Scope, settings: Settings) -> list[Claim]:
+        """Endpoints in scope that are due and that others work on right now; ``refused`` says who."""
+        where, values = scope.sql("i")
+        rows = self.database.query(
+            f"select {INTENT}, {RECORD}, d.lease_owner from serving.deployment d join serving.intent i on i.id = d.endpoint_id"
+            f" where d.lease_until >= now() and d.lease_owner <> %(owner)s and {where} and {CHANGED}"
+            f" and not coalesce({OTHER_MODE}, false)",
+            {**values, **_values(settings, None), "owner": owner},
+        )
+        return [claimed(row, row, refused=f"{row['lease_owner']} works on it, and has not ended in time") for row in rows]
+
     def renew(self, claim: Claim, ttl: float) -> str:
         """Keep the lease for ``ttl`` more seconds; returns the current intent hash ('' when the row is gone)."""
         row = self.database.row(

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import socket
@@ -41,11 +42,14 @@ def reconcile(module: AnsibleModule, result: Result) -> None:
     store.ready()
     cluster = _cluster(module, store)
     result.update(host=cluster.host, endpoints=[], failed_endpoints=[])
+    outcomes: dict[str, Outcome] = {}
     try:
         work = _check if module.check_mode else _deploy
-        for outcome in sorted(work(module, store, cluster), key=lambda outcome: (outcome.name, outcome.id)):
-            _report(module, result, outcome)
+        work(module, store, cluster, outcomes)
     finally:
+        # What was done before the store or the cluster went away is told as well.
+        for outcome in sorted(outcomes.values(), key=lambda outcome: (outcome.name, outcome.id)):
+            _report(module, result, outcome)
         cluster.close()
         store.close()
         result["seconds"] = round(time.monotonic() - began, 3)
@@ -55,8 +59,7 @@ def reconcile(module: AnsibleModule, result: Result) -> None:
         del result["failed_endpoints"]
 
 
-def _deploy(module: AnsibleModule, store: Store, cluster: t.Any) -> list[Outcome]:
-    outcomes: list[Outcome] = []
+def _deploy(module: AnsibleModule, store: Store, cluster: t.Any, outcomes: dict[str, Outcome]) -> None:
     owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
     scope, since = _scope(module, store), store.now()
     claim_settings = _claim_settings(module)
@@ -76,37 +79,41 @@ def _deploy(module: AnsibleModule, store: Store, cluster: t.Any) -> list[Outcome
         claim,
         _settings(module, cluster),
         workers=1 if simulated else max(1, module.params["workers"]),
-        on_result=outcomes.append,
+        on_result=lambda outcome: _keep(outcomes, outcome),
+        others=lambda: t.cast(list[t.Any], store.held(owner, scope=scope, settings=claim_settings)),
     ).run()
-    return outcomes
 
 
-def _check(module: AnsibleModule, store: Store, cluster: t.Any) -> list[Outcome]:
+def _check(module: AnsibleModule, store: Store, cluster: t.Any, outcomes: dict[str, Outcome]) -> None:
     """Takes the endpoints as a run would, looks, and rolls everything back."""
-    outcomes: list[Outcome] = []
     settings = _settings(module, cluster)
 
     class _RollBack(Exception):
         pass
 
-    try:
-        with store.transaction():
-            now = store.now()
-            scope, claim_settings = _scope(module, store), _claim_settings(module)
-            while True:
-                claims = store.claim(
-                    "check mode", scope=scope, limit=_BATCH, ttl=_LEASE_SECONDS, settings=claim_settings, since=now
-                )
-                if not claims:
-                    break
-                for claim in claims:
-                    if claim.refused:
-                        outcomes.append(Reconciler.refused(claim))
-                    else:
-                        outcomes.append(preview(claim, cluster, settings, now))
-            raise _RollBack
-    except _RollBack:
-        return outcomes
+    with contextlib.suppress(_RollBack), store.transaction():
+        now = store.now()
+        scope, claim_settings = _scope(module, store), _claim_settings(module)
+        while True:
+            claims = store.claim(
+                "check mode", scope=scope, limit=_BATCH, ttl=_LEASE_SECONDS, settings=claim_settings, since=now
+            )
+            if not claims:
+                break
+            for claim in claims:
+                seen = Reconciler.refused(claim) if claim.refused else preview(claim, cluster, settings, now)
+                _keep(outcomes, seen)
+        raise _RollBack
+
+
+def _keep(outcomes: dict[str, Outcome], outcome: Outcome) -> None:
+    """One outcome an endpoint, also where its row was changed and it was deployed once more."""
+    earlier = outcomes.get(outcome.id)
+    if earlier is not None:
+        outcome.writes = earlier.writes + outcome.writes
+        outcome.changed = earlier.changed or outcome.changed
+        outcome.before = earlier.before
+    outcomes[outcome.id] = outcome
 
 
 def _report(module: AnsibleModule, result: Result, outcome: Outcome) -> None:

@@ -154,7 +154,7 @@ def test_a_namespace_that_cannot_be_made_from_the_row(world: Any, reconcile: Any
     answer = reconcile(fails=True, namespace="tenant-{tenant_slug}")
     assert answer["failed_endpoints"][0]["name"] == "demo"
     assert "tenant_slug" in answer["msg"]
-    assert world.row("demo")["status"] == "CREATING"
+    assert (world.row("demo")["status"], world.deployment("demo")["namespace"]) == ("ERROR", None)
     assert reconcile(namespace="tenant-{tenant_id}")["endpoints"][0]["namespace"] == f"tenant-{world.tenant}"
 
 

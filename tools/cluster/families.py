@@ -70,6 +70,7 @@ def _kubernetes() -> Family:
             Binary("kourier", "knative.dev/net-kourier/cmd/kourier", "knative"),
             Binary("kube-rbac-proxy", "github.com/brancz/kube-rbac-proxy/cmd/kube-rbac-proxy", "kserve"),
             Binary("kserve-manager", "github.com/kserve/kserve/cmd/manager", "kserve"),
+            Binary("kserve-agent", "github.com/kserve/kserve/cmd/agent", "kserve"),
         ),
         {"base": 420, "knative": 60, "kserve": 100},
         f"-s -w -X {_VERSION}.gitVersion={KUBERNETES} -X {_VERSION}.gitMajor=1 -X {_VERSION}.gitMinor=34",

@@ -105,6 +105,8 @@ def kserve(s: Sources) -> list[Image]:
             for n in certs
         ),
         program(f"docker.io/kserve/kserve-controller:{versions.KSERVE}", s.binary("kserve-manager"), "/manager"),
+        # The batcher of an InferenceService is this agent beside its container.
+        program(f"docker.io/kserve/agent:{versions.KSERVE}", s.binary("kserve-agent"), "/ko-app/agent"),
         program(proxy, s.binary("kube-rbac-proxy"), "/usr/local/bin/kube-rbac-proxy"),
     ]
 

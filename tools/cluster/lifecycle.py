@@ -201,12 +201,23 @@ def advertise_gpus(kube: Kube, node: str, count: int) -> None:
 
 
 def push_images(cluster: Cluster, groups: list[str], say: Progress) -> None:
-    registry, store, sent = Registry(cluster.plan.registry), Store(cluster.home.images), 0
+    registry, store = Registry(cluster.plan.registry), Store(cluster.home.images)
     _wait("the registry", registry.ready, 20, cluster, "registry")
-    for image in parts.group_images(cluster.home, groups):
-        sent += registry.push(image, store)
+    sent = [image.name for image in parts.group_images(cluster.home, groups) if registry.push(image, store)]
     if sent:
-        say.say(f"{sent} images sent to the local registry")
+        # An older image of the same name may be unpacked already, and would be taken.
+        run([*_ctr(cluster), "images", "rm", *sent], check=False)
+        say.say(f"{len(sent)} images sent to the local registry")
+
+
+def _ctr(cluster: Cluster) -> list[str]:
+    return [
+        str(debian.program(cluster.home, "ctr")),
+        "--address",
+        str(cluster.folder.containerd_socket),
+        "-n",
+        "k8s.io",
+    ]
 
 
 def up(home: Home, name: str, groups: list[str], *, gpus: int | None = None, images: tuple[str, ...] = ()) -> Cluster:
@@ -318,7 +329,7 @@ def _forget_containers(cluster: Cluster) -> None:
             "containerd", [debian.program(cluster.home, "containerd"), "-c", folder.config / "containerd-plain.toml"]
         )
         _wait("containerd", folder.containerd_socket.exists, 20, cluster, "containerd")
-        ctr = [str(debian.program(cluster.home, "ctr")), "--address", str(folder.containerd_socket), "-n", "k8s.io"]
+        ctr = _ctr(cluster)
         names = run([*ctr, "containers", "ls", "-q"]).split()
         if names:
             run([*ctr, "containers", "rm", *names], check=False)

@@ -19,6 +19,10 @@ from ansible_collections.mlops.serving.plugins.module_utils._engine.reconcile im
 from ansible_collections.mlops.serving.tests.unit.domain.samples import NAMESPACE, endpoint
 from ansible_collections.mlops.serving.tests.unit.engine.fakes import Cluster, Database, Store
 
+# Longer than any test waits, and short enough for a broken one to end.
+SELDOM = 7.0
+SETTINGS = Settings(timeout=15.0)
+
 
 class Run:
     """Some endpoints, and one run over them."""
@@ -36,7 +40,7 @@ class Run:
 
     def reconciler(self, **options: t.Any) -> Reconciler:
         given = {"workers": 8, "on_result": self.results.append, **options}
-        return Reconciler(lambda: Store(self.database), self.cluster, self.database.claim, Settings(), **given)
+        return Reconciler(lambda: Store(self.database), self.cluster, self.database.claim, SETTINGS, **given)
 
     def start(self, **options: t.Any) -> threading.Thread:
         thread = threading.Thread(target=self.reconciler(**options).run, daemon=True)
@@ -141,7 +145,7 @@ def until(condition: t.Callable[[], bool], seconds: float = 5.0) -> bool:
 
 class TestWatch:
     def test_a_change_wakes_the_endpoint_that_waits(self) -> None:
-        run = Run(1, poll_seconds=60.0)
+        run = Run(1, poll_seconds=SELDOM)
         key = (NAMESPACE, run.rows[0].name)
         run.cluster.ticking = False
         thread = run.start()
@@ -152,7 +156,7 @@ class TestWatch:
         assert run.rows[0].endpoint.status == "READY"
 
     def test_a_change_of_another_wakes_nobody(self) -> None:
-        run = Run(1, poll_seconds=60.0)
+        run = Run(1, poll_seconds=SELDOM)
         run.cluster.ticking = False
         thread = run.start()
         assert run.cluster.observed.acquire(timeout=5)
@@ -164,7 +168,7 @@ class TestWatch:
         assert until(lambda: run.cluster.touch(NAMESPACE, run.rows[0].name) or not thread.is_alive())
 
     def test_a_change_that_comes_while_it_is_looked_at_is_not_lost(self) -> None:
-        run = Run(1, poll_seconds=60.0)
+        run = Run(1, poll_seconds=SELDOM)
         key = (NAMESPACE, run.rows[0].name)
         look = run.cluster.observe
 
@@ -202,7 +206,7 @@ class TestTrouble:
         assert {row.endpoint.status for row in run.rows} == {"READY"}
 
     def test_endpoints_that_wait_do_not_keep_it_from_ending(self) -> None:
-        run = Run(3, poll_seconds=60.0)
+        run = Run(3, poll_seconds=SELDOM)
         run.cluster.ticking = False
         run.cluster.trouble.next("observe", None, None, None, None, ZeroDivisionError("surprise"))
         began = time.monotonic()
@@ -232,7 +236,7 @@ class TestTrouble:
             run.reconciler(on_result=report).run()
 
     def test_an_interrupt_ends_it_and_gives_the_endpoints_back(self) -> None:
-        run = Run(3, poll_seconds=60.0)
+        run = Run(3, poll_seconds=SELDOM)
         run.cluster.ticking = False
 
         def interrupt() -> None:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import typing as t
 
@@ -252,14 +253,18 @@ class KServeCluster:
     def _undo_late_create(self, made: Document, fence: int) -> None:
         """A POST has no resourceVersion to fail at: whoever was overtaken before it takes its object back."""
         namespace, name = _key(made)
+
+        def undo() -> None:
+            live = self.get(namespace, name)
+            # Once the new holder has written to it, it is that one's.
+            if live is not None and live["metadata"]["uid"] == made["metadata"]["uid"] and not ownership.adopted(live):
+                self._delete(namespace, name, live["metadata"]["uid"], live["metadata"]["resourceVersion"], None, False)
+
         try:
             fencing.check_epoch(self._client, namespace, name, fence)
         except LeaseLost:
-            try:
-                version = made["metadata"]["resourceVersion"]
-                self.delete(namespace, name, uid=made["metadata"]["uid"], resource_version=version)
-            except StaleWrite:
-                pass  # the new holder has it already
+            with contextlib.suppress(StaleWrite):
+                _insist(undo)
             raise
 
 

@@ -23,6 +23,7 @@ __all__ = (
     "FENCE_MANAGER",
     "MANAGER",
     "Takeover",
+    "adopted",
     "cleared_paths",
     "patch",
     "rendered_paths",
@@ -145,6 +146,12 @@ def patch(service: t.Mapping[str, t.Any], managed_fields: list[dict[str, t.Any]]
         {"op": "replace", "path": "/metadata/managedFields", "value": managed_fields},
         {"op": "replace", "path": "/metadata/resourceVersion", "value": service["metadata"]["resourceVersion"]},
     ]
+
+
+def adopted(service: t.Mapping[str, t.Any]) -> bool:
+    """Whether anybody of us has written to it since it was made by a POST."""
+    entries = service["metadata"].get("managedFields") or ()
+    return any(_is_ours(entry) or entry.get("manager") == FENCE_MANAGER for entry in entries)
 
 
 def surviving(service: t.Mapping[str, t.Any], cleared: t.Iterable[Path]) -> dict[str, list[str]]:

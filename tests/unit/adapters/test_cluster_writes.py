@@ -203,6 +203,29 @@ def test_a_create_that_was_overtaken_takes_its_object_back(server: StubApiServer
     assert server.asked[-1].body["preconditions"] == {"uid": "u1", "resourceVersion": "1"}
 
 
+def test_a_late_object_goes_over_the_controllers_writes_but_not_over_the_new_holders(
+    server: StubApiServer, cluster: KServeCluster
+) -> None:
+    conflict = status(409, "Conflict", "the object has been modified", name="demo")
+    server.on("GET", LEASE, lease(4), lease(5))
+    server.on("POST", ALL, live("1"))
+    server.on("GET", ONE, live("2"), live("3"))
+    server.on("DELETE", ONE, conflict, {})
+    with pytest.raises(LeaseLost):
+        cluster.create(manifest(), fence=4)
+    assert [asked.body["preconditions"]["resourceVersion"] for asked in server.asked if asked.method == "DELETE"] == [
+        "3",
+        "3",
+    ]
+
+    server.asked.clear()
+    server.on("GET", LEASE, lease(4), lease(5))
+    server.on("GET", ONE, live("4", fields=[{"manager": "mlops.serving-fence", "operation": "Apply", "fieldsV1": {}}]))
+    with pytest.raises(LeaseLost):
+        cluster.create(manifest(), fence=4)
+    assert server.requests("DELETE") == []
+
+
 def test_a_delete_names_uid_and_version_and_absence_is_fine(server: StubApiServer, cluster: KServeCluster) -> None:
     server.on("GET", ONE, live("7"))
     server.on("DELETE", ONE, {})

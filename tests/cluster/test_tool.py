@@ -129,5 +129,6 @@ def test_a_stop_of_what_never_was_is_no_error(home: Home) -> None:
 
 
 def test_one_start_at_a_time(home: Home) -> None:
-    with lifecycle.locked(home.cluster(SECOND)), pytest.raises(ClusterError, match="under way"):
-        lifecycle.up(home, SECOND, closure(["bare"]))
+    folder = home.cluster(SECOND)
+    with lifecycle.locked(folder), pytest.raises(ClusterError, match="under way"), lifecycle.locked(folder, seconds=0.1):
+        pass

@@ -53,6 +53,7 @@ DAEMONS = (
 EXAMPLES = Path(__file__).parents[2] / "examples" / "triton" / "model-repository"
 NODE_SECONDS = 90
 READY_SECONDS = 300
+LOCK_SECONDS = 600
 
 
 def need_root() -> None:
@@ -63,14 +64,21 @@ def need_root() -> None:
 
 
 @contextmanager
-def locked(folder: Folder) -> Iterator[None]:
-    """One start or stop of a cluster at a time."""
+def locked(folder: Folder, seconds: float = LOCK_SECONDS) -> Iterator[None]:
+    """One start or stop of a cluster at a time: a second one waits for the first."""
     folder.root.parent.mkdir(parents=True, exist_ok=True)
+    end = time.monotonic() + seconds
     with folder.root.with_suffix(".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ClusterError(f"another start or stop of cluster {folder.name} is under way") from None
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    raise ClusterError(
+                        f"another start or stop of cluster {folder.name} is under way for {seconds:.0f} s"
+                    ) from None
+                time.sleep(0.2)
         yield
 
 
@@ -227,8 +235,8 @@ def up(home: Home, name: str, groups: list[str], *, gpus: int | None = None, ima
     """
     need_root()
     folder = home.cluster(name)
+    parts.build(home, sorted({*groups, *images}, key=list(NEEDS).index))
     with locked(folder):
-        parts.build(home, sorted({*groups, *images}, key=list(NEEDS).index))
         cluster = Cluster(home, folder, _make_plan(home, folder))
         say = Progress({})
         if any(cluster.running().values()) and not cluster.healthy():

@@ -25,9 +25,10 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
+from . import refusals
 from .comparison import combined, differences, template_differences, with_percent, without_percent
-from .errors import Refused, ServingError, Unavailable
-from .manifest import ENDPOINT_LABEL, TEMPLATE_ANNOTATION
+from .errors import ServingError
+from .marks import TEMPLATE_ANNOTATION
 from .readiness import Failure, Observed, rolled_out
 from .versions import KNATIVE
 
@@ -161,7 +162,9 @@ def converge(desired: Desired, record: Record, observed: Observed, now: float) -
     """
     step = _next(desired, record, observed, now)
     if isinstance(step, Wait) and desired.deadline is not None and now >= desired.deadline:
-        return Failed(_late(desired, step), observed.serving)
+        return Failed(
+            refusals.late(desired.endpoint_name, step.why, deleting=desired.manifest is None), observed.serving
+        )
     return step
 
 
@@ -170,13 +173,13 @@ def _next(desired: Desired, record: Record, observed: Observed, now: float) -> S
     if desired.manifest is None:
         return _removal(desired, record, observed, foreign)
     if foreign:
-        return Failed(_foreign(desired, observed), serving=False)
+        return Failed(refusals.foreign(desired.endpoint_name, desired.endpoint_id, observed), serving=False)
     if observed.deleting:
         return Wait("the earlier InferenceService is still being deleted")
     if observed.live is None:
         return _first(desired, desired.manifest, record, now)
     if observed.mode is not None and observed.mode != desired.mode:
-        return Failed(_mode_change(desired, observed), observed.serving)
+        return Failed(refusals.mode_change(desired.endpoint_name, desired.mode, observed), observed.serving)
     if desired.mode == KNATIVE:
         return _knative(desired, desired.manifest, record, observed, now)
     return _standard(desired.manifest, record, observed, now, desired)
@@ -187,8 +190,16 @@ def _removal(desired: Desired, record: Record, observed: Observed, foreign: bool
         return Converged(url=None, revision=None, spec=None, promoted=False)
     if foreign:
         if observed.owner is None and record.written is not None:
-            return Failed(_foreign(desired, observed), observed.serving)  # ours, but for the label that somebody took off
-        return Converged(url=None, revision=None, spec=None, promoted=False, note=_foreign(desired, observed).what)
+            return Failed(
+                refusals.foreign(desired.endpoint_name, desired.endpoint_id, observed), observed.serving
+            )  # ours, but for the label that somebody took off
+        return Converged(
+            url=None,
+            revision=None,
+            spec=None,
+            promoted=False,
+            note=refusals.foreign(desired.endpoint_name, desired.endpoint_id, observed).what,
+        )
     if observed.deleting:
         return Wait("being deleted")
     return Delete("the endpoint is to be deleted")
@@ -200,9 +211,11 @@ def _first(desired: Desired, manifest: dict[str, t.Any], record: Record, now: fl
     template = without_percent(manifest)
     if percent is not None and percent < 100 and record.stable_spec is not None:
         stable = without_percent(record.stable_spec)
-        return Create(stable, Pending(stable, None, now), "the InferenceService is gone: bring the stable model back first")
+        return Create(
+            stable, Pending(stable, None, now), "the InferenceService is gone: bring the stable model back first"
+        )
     if percent == 0:
-        return Failed(_nothing_to_stage_beside(desired), serving=False)
+        return Failed(refusals.nothing_to_stage_beside(desired.endpoint_name), serving=False)
     return Create(template, Pending(template, None, now), "first deployment")
 
 
@@ -219,10 +232,14 @@ def _knative(desired: Desired, manifest: dict[str, t.Any], record: Record, obser
     created, ready = observed.latest_created, observed.latest_ready
     failure = _terminal(observed.failures, created, pending if made_by_us else None, now)
     if created is None or (made_by_us and pending and created == pending.revision_before):
-        return Failed(_never_ready(desired, failure), observed.serving) if failure else Wait("KServe has not made the new revision yet")
+        return (
+            Failed(refusals.never_ready(desired.endpoint_name, failure), observed.serving)
+            if failure
+            else Wait("KServe has not made the new revision yet")
+        )
     if ready != created:
         if failure:
-            return Failed(_never_ready(desired, failure), observed.serving)
+            return Failed(refusals.never_ready(desired.endpoint_name, failure), observed.serving)
         return Wait(observed.not_ready_because or f"revision {created} is not ready yet")
     return _split(manifest, wanted, created, observed)
 
@@ -243,12 +260,16 @@ def _change(
         if wanted not in (None, 100) and stable is not None and not template_differences(stable, live):
             # It was brought back to have something to split with.
             why = observed.not_ready_because or "the stable model is not ready again yet"
-            return Failed(_never_ready(desired, failure), observed.serving) if failure else Wait(why)
+            return (
+                Failed(refusals.never_ready(desired.endpoint_name, failure), observed.serving) if failure else Wait(why)
+            )
         if wanted == 0:
-            return Failed(_nothing_to_stage_beside(desired), serving=False)
+            return Failed(refusals.nothing_to_stage_beside(desired.endpoint_name), serving=False)
         return Apply(template, Pending(template, created, now), f"nothing serves yet; changed: {words}")
 
-    unanswered = pending is not None and created == pending.revision_before and not template_differences(pending.template, live)
+    unanswered = (
+        pending is not None and created == pending.revision_before and not template_differences(pending.template, live)
+    )
     if unanswered and not failure and pending and now - pending.at < _SLOW_CONTROLLER_SECONDS:
         # Its revision could be taken for that of the next write.
         return Wait("KServe has not made the revision of the write before yet")
@@ -267,7 +288,11 @@ def _split(manifest: dict[str, t.Any], wanted: int | None, created: str, observe
         # All traffic belongs to it: a percentage here would make KServe fall back to the revision before.
         if observed.percent not in (None, 100):
             return Apply(template, None, "clear the left-over percentage; all traffic stays where it is")
-        note = None if share == 100 else f"the {share} % take effect with the next model version; nothing is to be split now"
+        note = (
+            None
+            if share == 100
+            else f"the {share} % take effect with the next model version; nothing is to be split now"
+        )
         return _arrived(observed, {created: 100}, created, template, promoted=True, note=note)
     if observed.percent == 0 and share and observed.shares != {stable: 100}:
         return Wait(f"traffic is {_words(observed.shares)}, to be 100 % {stable} while {created} is staged")
@@ -301,9 +326,7 @@ def _arrived(
     return Converged(observed.url, revision, spec, promoted, note)
 
 
-def _standard(
-    manifest: dict[str, t.Any], record: Record, observed: Observed, now: float, desired: Desired
-) -> Step:
+def _standard(manifest: dict[str, t.Any], record: Record, observed: Observed, now: float, desired: Desired) -> Step:
     live = t.cast(dict[str, t.Any], observed.live)
     changed = differences(manifest, live, record.written)
     if changed:
@@ -311,7 +334,7 @@ def _standard(
     waiting = rolled_out(observed.deployment, manifest)
     failure = _terminal(observed.failures, None, record.pending, now)
     if failure and (waiting or not observed.ready):
-        return Failed(_never_ready(desired, failure), observed.serving)
+        return Failed(refusals.never_ready(desired.endpoint_name, failure), observed.serving)
     if waiting:
         return Wait(waiting)
     if not observed.ready or not observed.url:
@@ -319,7 +342,9 @@ def _standard(
     return Converged(observed.url, None, manifest, promoted=True)
 
 
-def _terminal(failures: tuple[Failure, ...], created: str | None, pending: Pending | None, now: float) -> Failure | None:
+def _terminal(
+    failures: tuple[Failure, ...], created: str | None, pending: Pending | None, now: float
+) -> Failure | None:
     """The first failure that is certainly about what we wrote."""
     settled = pending is None or now - pending.at >= _STALE_STATUS_SECONDS
     new = created is not None and (pending is None or created != pending.revision_before)
@@ -336,61 +361,3 @@ def _changes(paths: list[str]) -> str:
 
 def _words(shares: dict[str, int]) -> str:
     return ", ".join(f"{percent} % {name}" for name, percent in sorted(shares.items())) or "nothing"
-
-
-def _late(desired: Desired, step: Wait) -> ServingError:
-    if desired.manifest is None:
-        return Unavailable(
-            f"was not deleted in time; last seen: {step.why}",
-            endpoint=desired.endpoint_name,
-            cure="look at the finalizers of the InferenceService and at KServe's controller, or raise timeout",
-        )
-    return Unavailable(
-        f"did not get ready in time; last seen: {step.why}",
-        endpoint=desired.endpoint_name,
-        cure="look at the pods of the InferenceService, raise timeout, or deploy the earlier model version again",
-    )
-
-
-def _never_ready(desired: Desired, failure: Failure) -> ServingError:
-    cures = {
-        "ImagePullBackOff": "check runtime_config.runtimeVersion and the registry's credentials",
-        "InvalidImageName": "check runtime_config.runtimeVersion",
-        "NoGPU": "free a GPU, add a GPU node, or set runtime_config.gpu to false",
-        "NoSupportingRuntime": "check modelFormat and protocolVersion against the installed ServingRuntimes",
-    }
-    return Refused(
-        f"the new revision cannot get ready: {failure}",
-        endpoint=desired.endpoint_name,
-        cure=cures.get(failure.reason, "look at the pod's log, then register a model version that loads"),
-    )
-
-
-def _foreign(desired: Desired, observed: Observed) -> ServingError:
-    metadata = t.cast(dict[str, t.Any], observed.live)["metadata"]
-    owner = f"endpoint {observed.owner}" if observed.owner else "nobody: it has no label " + ENDPOINT_LABEL
-    return Refused(
-        f"the InferenceService {metadata.get('namespace')}/{metadata.get('name')} belongs to {owner}; it was not touched",
-        endpoint=desired.endpoint_name,
-        cure=f"delete it, or give it the label {ENDPOINT_LABEL}={desired.endpoint_id}",
-    )
-
-
-def _mode_change(desired: Desired, observed: Observed) -> ServingError:
-    return Refused(
-        f"the InferenceService runs in {observed.mode} mode, and KServe does not let it change to {desired.mode}",
-        endpoint=desired.endpoint_name,
-        field="runtime_config.deploymentMode",
-        value=desired.mode,
-        cure="delete the endpoint and create it again",
-    )
-
-
-def _nothing_to_stage_beside(desired: Desired) -> ServingError:
-    return Refused(
-        "nothing serves yet, so there is nothing to stage beside",
-        endpoint=desired.endpoint_name,
-        field="traffic.canaryTrafficPercent",
-        value=0,
-        cure="leave the percentage out for the first deployment",
-    )

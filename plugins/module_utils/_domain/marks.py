@@ -51,5 +51,8 @@ def check_not_reserved(field: str, given: t.Mapping[str, str]) -> None:
     for key, value in given.items():
         if key in _FOLLOWS:
             raise InvalidIntent(
-                "is written by the collection", field=f"{field}.{key}", value=value, cure=f"leave it out; it follows {_FOLLOWS[key]}"
+                "is written by the collection",
+                field=f"{field}.{key}",
+                value=value,
+                cure=f"leave it out; it follows {_FOLLOWS[key]}",
             )

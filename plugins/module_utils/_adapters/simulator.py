@@ -21,7 +21,8 @@ from .postgres import Postgres
 __all__ = ("Simulator",)
 
 _SELECT = "select object, state, uid, resource_version, generation from serving.simulated_service where namespace = %s and name = %s"
-_FENCED = "exists (select from serving.deployment d where d.namespace = %s and d.name = %s and d.epoch = %s)"
+_FENCED = """(%(fence)s::bigint is null or exists (
+    select from serving.deployment d where d.namespace = %(namespace)s and d.name = %(name)s and d.epoch = %(fence)s))"""
 
 
 class Simulator:
@@ -67,13 +68,13 @@ class Simulator:
     def create(self, manifest: dict[str, t.Any], *, fence: int | None = None) -> dict[str, t.Any]:
         namespace, name = _key(manifest)
         admit(None, manifest)
-        self._check_fence(namespace, name, fence)
         made = self._postgres.execute(
             "insert into serving.simulated_service (namespace, name, uid, generation, resource_version, object, state)"
-            " values (%s, %s, %s, 1, 1, %s, '{}') on conflict do nothing",
-            (namespace, name, str(uuid.uuid4()), json.dumps(manifest)),
+            f" select %(namespace)s, %(name)s, %(uid)s, 1, 1, %(object)s, '{{}}' where {_FENCED} on conflict do nothing",
+            {**_values(namespace, name, fence), "uid": str(uuid.uuid4()), "object": json.dumps(manifest)},
         )
         if not made:
+            self._check_fence(namespace, name, fence)
             raise StaleWrite(f"the simulated InferenceService {namespace}/{name} exists already")
         return manifest
 
@@ -95,14 +96,19 @@ class Simulator:
         applied = {**manifest, "status": row["object"].get("status", {})}
         if dry_run:
             return _object({**row, "object": applied})
-        self._check_fence(namespace, name, fence)
-        changed = applied["spec"] != row["object"].get("spec")
         written = self._postgres.execute(
-            "update serving.simulated_service set object = %s, resource_version = resource_version + 1,"
-            " generation = generation + %s where namespace = %s and name = %s and resource_version = %s",
-            (json.dumps(applied), int(changed), namespace, name, int(resource_version or row["resource_version"])),
+            "update serving.simulated_service set object = %(object)s, resource_version = resource_version + 1,"
+            " generation = generation + %(changed)s"
+            f" where namespace = %(namespace)s and name = %(name)s and resource_version = %(seen)s and {_FENCED}",
+            {
+                **_values(namespace, name, fence),
+                "object": json.dumps(applied),
+                "changed": int(applied["spec"] != row["object"].get("spec")),
+                "seen": int(resource_version or row["resource_version"]),
+            },
         )
         if not written:
+            self._check_fence(namespace, name, fence)
             raise StaleWrite(f"the simulated InferenceService {namespace}/{name} changed since it was looked at")
         return applied
 
@@ -115,11 +121,13 @@ class Simulator:
         resource_version: str | None = None,
         fence: int | None = None,
     ) -> None:
-        self._check_fence(namespace, name, fence)
-        self._postgres.execute(
-            "delete from serving.simulated_service where namespace = %s and name = %s and (%s::text is null or uid = %s)",
-            (namespace, name, uid, uid),
+        deleted = self._postgres.execute(
+            "delete from serving.simulated_service where namespace = %(namespace)s and name = %(name)s"
+            f" and (%(uid)s::text is null or uid = %(uid)s) and {_FENCED}",
+            {**_values(namespace, name, fence), "uid": uid},
         )
+        if not deleted:
+            self._check_fence(namespace, name, fence)
 
     def take(self, namespace: str, name: str, epoch: int) -> None:
         """Nothing to do: the fence here is the store's own epoch."""
@@ -134,7 +142,7 @@ class Simulator:
         """The connection belongs to the store."""
 
     def _check_fence(self, namespace: str, name: str, fence: int | None) -> None:
-        if fence is not None and not self._postgres.query(f"select 1 where {_FENCED}", (namespace, name, fence)):
+        if not self._postgres.query(f"select 1 where {_FENCED}", _values(namespace, name, fence)):
             raise LeaseLost(f"another worker has {namespace}/{name} now")
 
     def _load_error(self, model: dict[str, t.Any]) -> str | None:
@@ -146,6 +154,10 @@ class Simulator:
             (uri, f"{uri}/"),
         )
         return None if row is None else str(row["error"])
+
+
+def _values(namespace: str, name: str, fence: int | None) -> dict[str, t.Any]:
+    return {"namespace": namespace, "name": name, "fence": fence}
 
 
 def _key(manifest: dict[str, t.Any]) -> tuple[str, str]:

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import copy
 import typing as t
 
 from .quantity import amount
@@ -74,15 +73,12 @@ def without_percent(manifest: dict[str, t.Any]) -> dict[str, t.Any]:
 
 
 def with_percent(manifest: dict[str, t.Any], percent: int | None) -> dict[str, t.Any]:
-    """The same manifest with another canaryTrafficPercent, or without one."""
-    result = dict(manifest)
-    result["spec"] = dict(manifest.get("spec", {}))
-    predictor = dict(result["spec"].get("predictor", {}))
-    predictor.pop("canaryTrafficPercent", None)
+    """The same manifest with another canaryTrafficPercent, or without one. All else is shared, not copied."""
+    spec = manifest.get("spec", {})
+    predictor = {key: value for key, value in (spec.get("predictor") or {}).items() if key != "canaryTrafficPercent"}
     if percent is not None:
         predictor["canaryTrafficPercent"] = percent
-    result["spec"]["predictor"] = predictor
-    return copy.deepcopy(result)
+    return {**manifest, "spec": {**spec, "predictor": predictor}}
 
 
 def _compare(path: Path, ours: t.Any, live: t.Any, found: set[Path]) -> None:

@@ -236,12 +236,12 @@ def _template(service: dict[str, t.Any]) -> dict[str, t.Any]:
     """
     metadata = service["metadata"]
     annotations = {k: v for k, v in (metadata.get("annotations") or {}).items() if k not in _NOT_TEMPLATE}
-    predictor = without_percent(service)["spec"]["predictor"]
+    predictor = copy.deepcopy(without_percent(service)["spec"]["predictor"])
     predictor.setdefault("minReplicas", 1)
     for name in ("runtime", "protocolVersion"):
         predictor["model"].pop(name, None)
     predictor["model"].get("modelFormat", {}).pop("version", None)
-    return copy.deepcopy({"labels": metadata.get("labels") or {}, "annotations": annotations, "predictor": predictor})
+    return {"labels": dict(metadata.get("labels") or {}), "annotations": annotations, "predictor": predictor}
 
 
 def _pods(state: State) -> list[dict[str, t.Any]]:

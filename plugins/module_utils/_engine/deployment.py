@@ -151,10 +151,16 @@ class Deployment:
         self.result.changed = True
         return 0.0
 
-    def release(self, store: Store) -> None:
-        """Gives the endpoint back unfinished, so that the next run need not wait for the lease to end."""
-        with contextlib.suppress(ServingError):
+    def release(self, store: Store) -> bool:
+        """Gives the endpoint back unfinished, so that the next run need not wait for the lease to end.
+
+        :returns: False where the store is away
+        """
+        try:
             store.release(self._claim)
+        except ServingError:
+            return False
+        return True
 
     def _write(self, store: Store, cluster: Cluster, step: Create | Apply, observed: Observed) -> None:
         self._check_progress(step.why)

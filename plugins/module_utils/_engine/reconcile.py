@@ -89,7 +89,8 @@ class Reconciler:
             self._stop.set()
             for store in self._stores[:1]:
                 for deployment in self._carried.values():
-                    deployment.release(store)
+                    if not deployment.release(store):
+                        break
             for store in self._stores:
                 store.close()
         if self._error is not None:

@@ -126,7 +126,8 @@ def test_a_row_changed_while_it_is_deployed_is_done_in_the_same_run(world: Any, 
 
 
 def test_what_was_done_before_the_store_went_away_is_told(world: Any, start: Any, versions: list[str], postgres: str) -> None:
-    world.many(MANY, versions[0])
+    some = 60
+    world.many(some, versions[0])
     process = start("reconcile", deploy_mode="simulate")
     until(lambda: statuses(world).get("READY", 0) > 0)
     admin = psycopg2.connect(postgres)
@@ -143,7 +144,7 @@ def test_what_was_done_before_the_store_went_away_is_told(world: Any, start: Any
     assert "not currently accepting connections" in answer["msg"]
     told = {done["name"] for done in answer["endpoints"] if done["status"] == "READY"}
     assert told == {row["name"] for row in world.sql("select name from endpoints where status = 'READY'")}
-    assert 0 < len(told) < MANY
+    assert 0 < len(told) < some
 
 
 def edited(world: Any, path: str, value: Any) -> None:

@@ -161,7 +161,7 @@ class TestPercent:
         before = copy.deepcopy(OURS)
         changed = with_percent(OURS, percent)
         assert share(changed) == percent
-        changed["spec"]["predictor"]["model"]["args"].append("x")
+        changed["spec"]["predictor"]["timeout"] = 1
         assert before == OURS
 
     def test_without_one(self) -> None:

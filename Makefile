@@ -83,7 +83,7 @@ molecule: venv ## each role: converge, idempotence, verify, cleanup
 	@tools/dev/molecule
 
 bench: venv ## the figures of docs/benchmarks.md
-	@$(BIN)/pytest tests/bench -s
+	@$(BIN)/python -m tools.bench
 
 demo-twice: ## the demo, run twice as a newcomer would
 	@tools/dev/demo-twice

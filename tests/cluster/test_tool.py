@@ -85,7 +85,7 @@ def test_what_a_crash_leaves_is_cleared_by_the_next_stop_or_start(home: Home, vi
         )
         folder = home.cluster(SECOND)
         wait_for(
-            lambda: (folder.pids / "kube-apiserver").exists(),
+            (folder.pids / "kube-apiserver").exists,
             bool,
             timeout=60,
             what="the API server is started",

@@ -18,9 +18,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 LOGS = ROOT / ".build" / "logs"
-# The longest first, so that two lanes end together. Those of LAST measure time or need the whole machine: one after the other.
+# The longest first, so that two lanes end together. Those of LAST need the whole machine.
 TIERS = ("sanity", "molecule", "integration", "lint", "importer", "unit", "resolve", "demo-twice")
-LAST = ("bench", "test-cluster") if (ROOT / "tests" / "bench").exists() else ("test-cluster",)
+LAST = ("test-cluster",)
 SUMMARY = re.compile(r"^=*\s*((?:\d+ [a-z]+(?:, )?)+) in [\d.]+s.*?=*$")
 
 

@@ -21,7 +21,7 @@ from .._domain.repository import CONFIG, File, ModelFolder
 
 __all__ = ("LocalFile", "Parser", "config_parser", "hash_files", "model_names", "read_model", "reading")
 
-Parser = Callable[[str], Problem | None]
+Parser = Callable[[str], t.Optional[Problem]]
 
 _CHUNK = 1024 * 1024
 _GIVE_ROOT = "give the folder that holds the model folders"

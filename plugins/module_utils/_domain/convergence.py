@@ -152,7 +152,7 @@ class Failed:
     serving: bool
 
 
-Step = Create | Apply | Delete | Wait | Converged | Failed
+Step = t.Union[Create, Apply, Delete, Wait, Converged, Failed]
 
 
 def converge(desired: Desired, record: Record, observed: Observed, now: float) -> Step:

@@ -49,7 +49,7 @@ def admit(old: dict[str, t.Any] | None, new: dict[str, t.Any]) -> None:
         problem = f"the InferenceService {name!r} is invalid: a DNS label that starts with a letter is wanted"
     elif "model" not in predictor:
         problem = "exactly one of [model] must be specified in the predictor"
-    elif (predictor.get("maxReplicas") or 0) and (predictor.get("minReplicas") or 0) > predictor["maxReplicas"]:
+    elif predictor.get("maxReplicas") and (predictor.get("minReplicas") or 0) > predictor["maxReplicas"]:
         problem = "minReplicas cannot be greater than maxReplicas"
     elif old is not None and _mode(new) != _mode(old):
         problem = f"deploymentMode cannot be changed from {_mode(old)} to {_mode(new)}"

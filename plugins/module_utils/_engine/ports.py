@@ -23,8 +23,11 @@ class Cluster(t.Protocol):
     def host(self) -> str: ...
     @property
     def poll_seconds(self) -> float: ...
+
     def observe(self, namespace: str, name: str) -> Observed: ...
+
     def create(self, manifest: dict[str, t.Any], *, fence: int | None = None) -> dict[str, t.Any]: ...
+
     def apply(
         self,
         manifest: dict[str, t.Any],
@@ -34,6 +37,7 @@ class Cluster(t.Protocol):
         dry_run: bool = False,
         previous: dict[str, t.Any] | None = None,
     ) -> dict[str, t.Any]: ...
+
     def delete(
         self,
         namespace: str,
@@ -43,7 +47,9 @@ class Cluster(t.Protocol):
         resource_version: str | None = None,
         fence: int | None = None,
     ) -> None: ...
+
     def take(self, namespace: str, name: str, epoch: int) -> None: ...
+
     def watch(self, namespace: str | None, on_change: t.Callable[[str, str], None], stop: threading.Event) -> None: ...
 
 
@@ -70,9 +76,13 @@ class Store(t.Protocol):
     """The part of the store that one endpoint's deployment needs; each write fails with LeaseLost when the lease is."""
 
     def now(self) -> float: ...
+
     def renew(self, claim: t.Any, ttl: float) -> str: ...
+
     def reload(self, claim: t.Any) -> t.Any: ...
+
     def record_pending(self, claim: t.Any, pending: Pending, serving_mode: str) -> None: ...
+
     def record_converged(
         self,
         claim: t.Any,
@@ -87,6 +97,9 @@ class Store(t.Protocol):
         warnings: t.Sequence[str],
         host: str,
     ) -> None: ...
+
     def record_failed(self, claim: t.Any, message: str, *, serving: bool) -> None: ...
+
     def record_deleted(self, claim: t.Any) -> None: ...
+
     def release(self, claim: t.Any) -> None: ...

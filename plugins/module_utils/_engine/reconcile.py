@@ -81,7 +81,7 @@ class Reconciler:
         try:
             with ThreadPoolExecutor(max_workers=self._workers) as pool:
                 try:
-                    for future in [pool.submit(self._work) for _ in range(self._workers)]:
+                    for future in [pool.submit(self._work) for _worker in range(self._workers)]:
                         future.result()
                 except BaseException as error:  # Ctrl-C comes to this thread alone: the workers must hear of it
                     self._fail(error)
@@ -228,5 +228,3 @@ class Reconciler:
 
     def _patience(self) -> float:
         return max(0.01, min(self._later[0][0] - time.monotonic(), 5.0)) if self._later else 5.0
-
-

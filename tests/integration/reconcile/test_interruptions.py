@@ -66,7 +66,7 @@ def test_a_run_that_is_killed_is_finished_by_the_next(
 
 def test_two_runs_at_once_do_each_endpoint_once(world: Any, start: Any, versions: list[str]) -> None:
     world.many(MANY, versions[0])
-    processes = [start("reconcile", deploy_mode="simulate") for _ in range(2)]
+    processes = [start("reconcile", deploy_mode="simulate") for _turn in range(2)]
     answers = []
     for process in processes:
         printed, errors = process.communicate(timeout=60)

@@ -155,7 +155,7 @@ def outputs(answer: Any) -> dict[str, list[float]]:
 
 
 def free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
+    sockets = [socket.socket() for _turn in range(count)]
     try:
         for each in sockets:
             each.bind(("127.0.0.1", 0))

@@ -98,7 +98,8 @@ def parser() -> Iterator[Parser]:
     """Triton's schema, from the two packages that hold it."""
     folder = environment("triton-schema", sys.executable, ("protobuf>=6", "tritonclient>=2.60"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(next(folder.glob("lib/python*/site-packages"))))
+        [packages] = folder.glob("lib/python*/site-packages")
+        patch.syspath_prepend(str(packages))
         found = config_parser()
         assert found is not None
         yield found

@@ -128,7 +128,7 @@ class World:
     def run(self, limit: int = 60) -> Converged | Failed:
         """To the end; ``writes`` has what was written on the way, ``seen_shares`` what had traffic."""
         self.writes, self.seen_shares = [], []
-        for _ in range(limit):
+        for _turn in range(limit):
             step = self.step()
             if isinstance(step, (Converged, Failed)):
                 return step

@@ -33,9 +33,9 @@ OURS = rendered(
 ).manifest
 
 
-def change(path: str, value: t.Any, document: Document = OURS) -> Document:
+def change(path: str, value: t.Any, document: Document | None = None) -> Document:
     """A copy in which one field is something else; None takes it away. In the path ~ stands for a slash in a key."""
-    changed = copy.deepcopy(document)
+    changed = copy.deepcopy(OURS if document is None else document)
     at: t.Any = changed
     *parents, last = (step.replace("~", "/") for step in path.split("/"))
     for step in parents:

@@ -56,7 +56,7 @@ class Watched(World):
             )
 
     def go(self, steps: int, *, asleep: bool) -> None:
-        for _ in range(steps):
+        for _turn in range(steps):
             step = self.step()
             self.settled(step)
             if isinstance(step, (Converged, Failed)):
@@ -81,7 +81,7 @@ class Watched(World):
 
     def finish(self) -> None:
         """KServe wakes up, and time enough passes."""
-        for _ in range(80):
+        for _turn in range(80):
             self.tick()
             step = self.step()
             self.settled(step)

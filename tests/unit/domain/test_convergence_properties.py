@@ -84,7 +84,7 @@ class World:
         calls = 0
         began = self.shares()
         staged = False
-        for _ in range(limit):
+        for _turn in range(limit):
             self.now += 1
             self.tick()
             self.check(model, percent, began, staged)

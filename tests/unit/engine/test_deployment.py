@@ -54,7 +54,7 @@ class Desk:
         deployment = deployment or self.start(**settings)
         self.log.clear()
         self.pauses.clear()
-        for _ in range(limit):
+        for _turn in range(limit):
             pause = deployment.advance(self.store, self.cluster)
             if pause is None:
                 assert deployment.result.done
@@ -136,7 +136,7 @@ class TestWay:
         deployment = desk.start()
         assert deployment.advance(desk.store, desk.cluster) == 0.0
         desk.cluster.ticking = False
-        assert [deployment.advance(desk.store, desk.cluster) for _ in range(7)] == [1.0, 2.0, 3.0, 4.0, 5.0, 5.0, 5.0]
+        assert [deployment.advance(desk.store, desk.cluster) for _turn in range(7)] == [1.0, 2.0, 3.0, 4.0, 5.0, 5.0, 5.0]
         assert deployment.result.waits_for
 
     def test_shows_what_is_ours_of_before_and_after(self) -> None:
@@ -169,7 +169,7 @@ class TestKilled:
         desk = served()
         desk.want("m2")
         victim = desk.start()
-        for _ in range(calls):
+        for _turn in range(calls):
             if victim.advance(desk.store, desk.cluster) is None:
                 break
         assert desk.run().status == "READY"
@@ -308,7 +308,7 @@ class TestUnavailable:
         desk.cluster.trouble.next("observe", *[away, None] * 8)
         desk.cluster.ticking = False
         deployment = desk.start()
-        for _ in range(16):
+        for _turn in range(16):
             assert deployment.advance(desk.store, desk.cluster) is not None
 
     def test_after_the_deadline_is_not_tried_again(self) -> None:

@@ -240,7 +240,7 @@ class TestTrouble:
         run.cluster.ticking = False
 
         def interrupt() -> None:
-            for _ in range(6):
+            for _turn in range(6):
                 run.cluster.observed.acquire(timeout=5)
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 

@@ -64,10 +64,14 @@ def missing(home: Home, groups: Iterable[str]) -> list[tuple[Family, str, list[B
     todo = []
     for group in groups:
         for family in FAMILIES:
-            wanted = [b for b in family.wanted([group]) if not (place(home, family) / b.name).exists()]
+            wanted = unbuilt(home, family, family.wanted([group]))
             if wanted:
                 todo.append((family, group, wanted))
     return todo
+
+
+def unbuilt(home: Home, family: Family, binaries: Iterable[Binary]) -> list[Binary]:
+    return [binary for binary in binaries if not (place(home, family) / binary.name).exists()]
 
 
 def module_folder(home: Home, family: Family, module: str) -> Path:
@@ -81,7 +85,8 @@ def build(home: Home, family: Family, binaries: list[Binary], detail: Callable[[
     """Builds the binaries of one family in one call, which compiles what they share once."""
     target = place(home, family)
     partial = target.with_name(f"{target.name}.partial{os.getpid()}")
-    shutil.rmtree(partial, ignore_errors=True)
+    for left in home.binaries.glob(f"{target.name}.partial*"):
+        shutil.rmtree(left)  # of a build that was killed: there is one at a time
     partial.mkdir(parents=True)
     target.mkdir(parents=True, exist_ok=True)
     try:

@@ -19,6 +19,7 @@ from .shell import run
 
 BASE_PACKAGES = ("python3", "python3-numpy", "libpython3.11", "ca-certificates", "busybox-static")
 BASE_SUITE = "bookworm"
+GO_CACHES = "go-caches"
 NEEDS_BASE = ("knative", "triton")
 
 
@@ -60,11 +61,12 @@ def group_images(home: Home, groups: Iterable[str]) -> list[Image]:
 
 
 @contextmanager
-def _locked(home: Home) -> Iterator[None]:
-    """One build at a time; a second one waits and then finds everything there."""
-    home.root.mkdir(parents=True, exist_ok=True)
-    with (home.root / "build.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+def _locked(home: Home, name: str, kind: int = fcntl.LOCK_EX) -> Iterator[None]:
+    """One maker of a thing at a time; a second one waits and then finds it there."""
+    locks = home.root / "locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    with (locks / name).open("w") as lock:
+        fcntl.flock(lock, kind)
         yield
 
 
@@ -77,6 +79,7 @@ class Step:
     seconds: float
     action: Callable[[Running], None]
     aside: bool = False
+    lock: str = ""  # steps of one lock are made one after the other, by whatever process; the name unless given
 
 
 def steps(home: Home, groups: list[str]) -> list[Step]:
@@ -96,7 +99,15 @@ def steps(home: Home, groups: list[str]) -> list[Step]:
     for family, group, binaries in gobuild.missing(home, groups):
         names = ", ".join(binary.name for binary in binaries)
         name = f"go-{family.name}-{group}"
-        todo.append(Step(name, f"building {names}", family.seconds.get(group, 60), _go(home, family, binaries)))
+        todo.append(
+            Step(
+                name,
+                f"building {names}",
+                family.seconds.get(group, 60),
+                _go(home, family, binaries),
+                lock=f"go-{family.name}",
+            )
+        )
     for group in groups:
         if not manifests.file(home, group).exists():
             todo.append(Step(f"manifests-{group}", f"manifests of {group}", 5, _manifests(home, group)))
@@ -109,8 +120,10 @@ def _wheel(home: Home, wanted: wheels.Wheels) -> Callable[[Running], None]:
 
 def _go(home: Home, family: Family, binaries: list[Binary]) -> Callable[[Running], None]:
     def action(running: Running) -> None:
-        gobuild.check_go()
-        gobuild.build(home, family, binaries, lambda text: setattr(running, "detail", text))
+        left = gobuild.unbuilt(home, family, binaries)
+        if left:
+            gobuild.check_go()
+            gobuild.build(home, family, left, lambda text: setattr(running, "detail", text))
 
     return action
 
@@ -121,28 +134,36 @@ def _manifests(home: Home, group: str) -> Callable[[Running], None]:
 
 def build(home: Home, groups: list[str], *, keep_go_caches: bool = False) -> None:
     """Makes all that the groups need and that is not there yet. Stopped in the middle, it goes on where it was."""
-    if not steps(home, groups):
+    todo = steps(home, groups)
+    if not todo:
         return
-    with _locked(home):
-        todo = steps(home, groups)
-        builds = [step for step in todo if step.name.startswith("go-")]
-        fetches = [step for step in todo if step.aside]
-        rest = [step for step in todo if step not in builds and step not in fetches]
-        counted = [*builds, *rest] if builds else todo
-        progress = Progress({step.name: step.seconds for step in counted})
+    builds = [step for step in todo if step.name.startswith("go-")]
+    fetches = [step for step in todo if step.aside]
+    rest = [step for step in todo if step not in builds and step not in fetches]
+    progress = Progress({step.name: step.seconds for step in ([*builds, *rest] if builds else todo)})
 
-        def make(several: list[Step]) -> None:
-            for step in several:
-                with progress.step(step.name, step.title) as running:
-                    step.action(running)
+    def make(several: list[Step]) -> None:
+        for step in several:
+            with progress.step(step.name, step.title) as running, _locked(home, step.lock or step.name):
+                step.action(running)
 
-        with ThreadPoolExecutor(1) as beside:
-            fetched = beside.submit(make, fetches)
-            make(builds)
-            fetched.result()
+    with ThreadPoolExecutor(1) as beside, _locked(home, GO_CACHES, fcntl.LOCK_SH):
+        fetched = beside.submit(make, fetches)
+        make(builds)
+        fetched.result()
         make(rest)
+    with _locked(home, "images"):
         store = Store(home.images)
         for image in group_images(home, groups):
             store.image(image)
-        if builds and not keep_go_caches:
+    if builds and not keep_go_caches:
+        _drop_go_caches(home)
+
+
+def _drop_go_caches(home: Home) -> None:
+    """Unless another build uses them just now: that one drops them."""
+    try:
+        with _locked(home, GO_CACHES, fcntl.LOCK_EX | fcntl.LOCK_NB):
             gobuild.drop_caches(home)
+    except BlockingIOError:
+        pass

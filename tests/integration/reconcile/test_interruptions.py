@@ -54,6 +54,11 @@ def test_a_run_that_is_killed_is_finished_by_the_next(
     left = statuses(world)
     assert 0 < left["READY"] < MANY, "killed in the middle"
     assert left["DEPLOYING"] > 0
+    unknown = world.sql(
+        "select d.endpoint_name from serving.deployment d join serving.simulated_service s using (namespace, name)"
+        " where d.pending is null and s.object #> '{spec,predictor,model}' is distinct from d.applied_spec #> '{spec,predictor,model}'"
+    )
+    assert unknown == [], "what is written to the cluster is written down before"
     leases_end(world)
     reconcile()
     assert statuses(world) == {"READY": MANY}

@@ -58,6 +58,7 @@ CHANGES = {
     "canary": {"model_version": 2, "traffic": {"canaryTrafficPercent": 10}},
     "replicas": {"autoscaling": {"minReplicas": 3}},
     "deletion": {"state": "absent"},
+    "by hand": {"sql": "update endpoints set autoscaling = '{\"minReplicas\": 4}'"},
     "bad row": {"sql": "update endpoints set traffic = '{\"canaryTrafficPercent\": 150}'"},
 }
 

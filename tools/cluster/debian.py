@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import time
 from pathlib import Path
 
 from .errors import ClusterError
@@ -26,6 +27,7 @@ INSTALLED = {
     "modprobe": "kmod",
     "mmdebstrap": "mmdebstrap",
 }
+LOCK_SECONDS = 300
 _QUIET = {"DEBIAN_FRONTEND": "noninteractive"}
 
 
@@ -40,13 +42,26 @@ def missing_tools() -> list[str]:
     return sorted({package for command, package in INSTALLED.items() if shutil.which(command, path=path) is None})
 
 
+def _apt(*words: str, folder: Path | None = None) -> None:
+    """Runs apt-get; while somebody else holds its locks, waits."""
+    end = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            run(["apt-get", "-o", f"DPkg::Lock::Timeout={LOCK_SECONDS}", "-q", *words], cwd=folder, env=_QUIET)
+            return
+        except ClusterError as error:
+            if "lock" not in str(error).lower() or time.monotonic() > end:
+                raise
+            time.sleep(2)
+
+
 def _update_once(home: Home) -> None:
     """apt-get update, unless it ran within the last hour."""
     lists = Path("/var/lib/apt/lists/partial")
     stamp = home.debian / "updated"
     if stamp.exists() and lists.exists() and stamp.stat().st_mtime >= lists.stat().st_mtime:
         return
-    run(["apt-get", "update", "-q"], env=_QUIET)
+    _apt("update")
     home.debian.mkdir(parents=True, exist_ok=True)
     stamp.touch()
 
@@ -64,7 +79,7 @@ def ensure(home: Home) -> None:
         if os.geteuid() != 0:
             raise ClusterError(f"packages are missing: run once as root, or: apt-get install {' '.join(missing)}")
         _update_once(home)
-        run(["apt-get", "install", "-q", "-y", "--no-install-recommends", *missing], env=_QUIET)
+        _apt("install", "-y", "--no-install-recommends", *missing)
     if not target.exists():
         _update_once(home)
         _unpack(target)
@@ -76,7 +91,7 @@ def _unpack(target: Path) -> None:
     packages = work / "packages"
     packages.mkdir(parents=True)
     packages.chmod(0o777)  # apt drops to its own user while it downloads
-    run(["apt-get", "download", "-q", *UNPACKED], cwd=packages, env=_QUIET)
+    _apt("download", *UNPACKED, folder=packages)
     for package in sorted(packages.glob("*.deb")):
         run(["dpkg", "-x", package, work / "root"])
     (work / "root").rename(target)

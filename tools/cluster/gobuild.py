@@ -135,18 +135,8 @@ def _batches(binaries: list[Binary]) -> list[list[Binary]]:
 def _go_build(
     home: Home, family: Family, where: Path, packages: list[str], out: Path, detail: Callable[[str], None]
 ) -> None:
-    command = [
-        "go",
-        "build",
-        "-v",
-        "-mod=readonly",
-        "-trimpath",
-        "-ldflags",
-        family.ldflags,
-        "-o",
-        f"{out}/",
-        *packages,
-    ]
+    flags = ["-v", "-mod=readonly", "-trimpath", *([f"-gcflags={family.gcflags}"] if family.gcflags else [])]
+    command = ["go", "build", *flags, "-ldflags", family.ldflags, "-o", f"{out}/", *packages]
     for attempt in range(ATTEMPTS):
         process = subprocess.Popen(
             command,

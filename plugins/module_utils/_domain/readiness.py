@@ -205,7 +205,7 @@ def _failures(
     if model.get("transitionStatus") in _TERMINAL_TRANSITIONS:
         info = model.get("lastFailureInfo") or {}
         reason = str(info.get("reason") or model["transitionStatus"])
-        yield Failure(reason, str(info.get("message") or ""), info.get("modelRevisionName") or None)
+        yield Failure(reason, _last_line(info.get("message")), info.get("modelRevisionName") or None)
 
 
 def _pod_failures(pod: dict[str, t.Any], revision: str | None) -> t.Iterator[Failure]:
@@ -218,10 +218,16 @@ def _pod_failures(pod: dict[str, t.Any], revision: str | None) -> t.Iterator[Fai
         waiting = (container.get("state") or {}).get("waiting") or {}
         if waiting.get("reason") in _TERMINAL_WAITING:
             last = (container.get("lastState") or {}).get("terminated") or {}
-            words = str(last.get("message") or waiting.get("message") or "").strip()
+            words = _last_line(last.get("message") or waiting.get("message"))
             if last.get("exitCode") is not None:
                 words = f"exit code {last['exitCode']}: {words}"
             yield Failure(waiting["reason"], f"container {container.get('name')}: {words}", revision)
+
+
+def _last_line(text: t.Any) -> str:
+    """A container's last words are its whole log's end; the reason is in its last line."""
+    lines = [line.strip() for line in str(text or "").splitlines() if line.strip()]
+    return lines[-1] if lines else ""
 
 
 def _labels(document: dict[str, t.Any]) -> dict[str, str]:

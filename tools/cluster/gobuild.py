@@ -24,7 +24,9 @@ from .shell import run, writable_copy
 
 MINIMUM_GO = (1, 26)
 ATTEMPTS = 4
-STALL_SECONDS = 90
+STALL_SECONDS = 90.0
+LOOK_SECONDS = 5.0
+DOWNLOAD_SECONDS = 240
 
 
 def environment(home: Home) -> dict[str, str]:
@@ -78,7 +80,14 @@ def module_folder(home: Home, family: Family, module: str) -> Path:
     """Folder of a module's sources at the version that the family's go.mod chose; downloaded and checked if need be."""
     version = modules.version_of((family.folder / "go.mod").read_text(), module)
     command = ["go", "mod", "download", "-json", f"{module}@{version}"]
-    return modules.path_in_download(run(command, cwd=family.folder, env=environment(home)))
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return modules.path_in_download(
+                run(command, cwd=family.folder, env=environment(home), timeout=DOWNLOAD_SECONDS)
+            )
+        except ClusterError:
+            continue  # a connection that stands still, or a registry that is busy
+    return modules.path_in_download(run(command, cwd=family.folder, env=environment(home), timeout=DOWNLOAD_SECONDS))
 
 
 def build(home: Home, family: Family, binaries: list[Binary], detail: Callable[[str], None]) -> None:
@@ -194,7 +203,7 @@ class Watch:
 
     def _look(self) -> None:
         while True:
-            time.sleep(5)
+            time.sleep(LOOK_SECONDS)
             if not Path(f"/proc/{self._pid}").exists():
                 return
             if _has_children(self._pid):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
@@ -51,6 +52,7 @@ class Progress:
     def step(self, name: str, title: str) -> Iterator[Running]:
         """A step of that name; one that has no estimate (it runs beside others) does not count in what is left."""
         begun, stop, running = time.monotonic(), threading.Event(), Running()
+        used = _processor_seconds()
 
         def left() -> str:
             return clock(remaining(self.estimates, self.done, name, time.monotonic() - begun))
@@ -69,4 +71,10 @@ class Progress:
             stop.set()
             ticker.join()
         self.done[name] = time.monotonic() - begun
-        self.say(f"{title}: done in {clock(self.done[name])}")
+        self.say(f"{title}: done in {clock(self.done[name])}, {clock(_processor_seconds() - used)} of processor time")
+
+
+def _processor_seconds() -> float:
+    """Time that programs started from here, and ended, spent on processors: what a build costs however busy the machine is."""
+    times = os.times()
+    return times.children_user + times.children_system

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -80,6 +82,20 @@ def test_every_family_has_its_sums_and_an_estimate_for_each_group() -> None:
         assert (family.folder / "go.mod").exists()
         assert (family.folder / "go.sum").exists()
         assert {binary.group for binary in family.binaries} == set(family.seconds)
+
+
+@pytest.mark.parametrize(
+    ("script", "stalled"),
+    [("exec sleep 30", True), ("sleep 0.5 & wait", False)],
+    ids=["waits for the network", "has a compiler running"],
+)
+def test_a_build_that_only_waits_is_ended(script: str, stalled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gobuild, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(gobuild, "STALL_SECONDS", 0.2)
+    process = subprocess.Popen(["sh", "-c", script])
+    watch = gobuild.Watch(process.pid)
+    assert process.wait(timeout=10) == (-signal.SIGKILL if stalled else 0)
+    assert watch.stalled is stalled
 
 
 @pytest.mark.parametrize("name", ["", "Main", "a/b", "twelve-chars", "-a", "a-", ".."])

@@ -34,7 +34,7 @@ with mine as (
         applied_hash = %(hash)s, attempted_hash = %(hash)s,
         generation = d.generation + (d.applied_hash is distinct from %(hash)s)::int,
         stable_version_id = case when %(promoted)s then %(version_id)s else d.stable_version_id end,
-        stable_revision = case when %(promoted)s then %(revision)s else d.stable_revision end,
+        stable_revision = %(revision)s,
         stable_spec = case when %(promoted)s then %(spec)s else d.stable_spec end,
         applied_spec = %(spec)s, pending = null,
         url = %(url)s, serving_mode = %(serving_mode)s, warnings = %(warnings)s, host = %(host)s,

@@ -132,6 +132,9 @@ class Simulator:
     def take(self, namespace: str, name: str, epoch: int) -> None:
         """Nothing to do: the fence here is the store's own epoch."""
 
+    def forget(self, namespace: str, name: str, epoch: int) -> None:
+        """Nothing to do: what ``take`` did not write needs no removal."""
+
     def watch(self, namespace: str | None, on_change: t.Callable[[str, str], None], stop: threading.Event) -> None:
         """Nothing changes but by looking; ``poll_seconds`` is the pace."""
 

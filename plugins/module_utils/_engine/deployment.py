@@ -215,6 +215,9 @@ class Deployment:
         claim = self._claim
         if self._rendered is None:
             store.record_deleted(claim)
+            # The Lease is of no use any more; without the right to delete it, it does no harm either.
+            with contextlib.suppress(ServingError):
+                cluster.forget(*self.key, claim.epoch)
             self.result.changed, self.result.url, self.result.note = True, None, step.note
             self._finish(None, "DELETED")
             return

@@ -281,6 +281,10 @@ class Cluster:
             self.log.append("delete")
             self.services.pop((namespace, name), None)
 
+    def forget(self, namespace: str, name: str, epoch: int) -> None:
+        """The Lease goes with the endpoint."""
+        self.forgotten = (namespace, name, epoch)
+
     def take(self, namespace: str, name: str, epoch: int) -> None:
         self.trouble.meet("take")
         self.log.append("take")

@@ -21,6 +21,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--endpoints", type=int, default=1000, help="how many endpoints are reconciled")
     parser.add_argument("--repetitions", type=int, default=5, help="how often what is short is measured; medians count")
     parser.add_argument("--calls", type=int, default=20, help="module calls in a loop")
+    parser.add_argument("--loops", type=int, default=3, help="how often that loop is run; medians count")
     return parser.parse_args()
 
 
@@ -31,7 +32,7 @@ def main() -> int:
     with private_postgres(root) as server:
         tables: list[Table] = [
             measure_reconcile(root, server, endpoints=given.endpoints, repetitions=given.repetitions),
-            measure_calls(root, server, calls=given.calls, repetitions=given.repetitions),
+            measure_calls(root, server, calls=given.calls, repetitions=given.loops),
         ]
         print(describe(server, before, load()))
     for table in tables:

@@ -6,6 +6,7 @@
 - ``@pytest.mark.groups("kserve", "keda")``: groups a test needs (see ``python3 -m tools.cluster --help``); base alone without a mark.
 - ``cluster``: the session's cluster (``tools.cluster.access.Access``).
 - ``namespace``: a fresh namespace a test, with a Secret and ServiceAccounts that may read the example models.
+- ``bare_cluster``: a second cluster with Kubernetes alone, one a test, for installers.
 - ``database``: URL of a fresh, empty Postgres database, one a test.
 
 ``--cluster-name`` chooses the cluster (environment MLOPS_CLUSTER_NAME, default main), ``--cluster-down`` stops it afterwards.
@@ -45,6 +46,7 @@ def _servers() -> t.Any:
     return module
 
 
+_LEFT_OUT = pytest.StashKey[tuple[int, list[str]]]()
 _module = _servers()
 postgres, database = _module.postgres, _module.database
 
@@ -52,11 +54,28 @@ postgres, database = _module.postgres, _module.database
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("cluster")
     group.addoption("--cluster-name", default=os.environ.get("MLOPS_CLUSTER_NAME", "main"), help="name of the cluster")
+    group.addoption("--groups", default=os.environ.get("CLUSTER_TEST_GROUPS", "all"), help="run the tests that need no other groups")
     group.addoption("--cluster-down", action="store_true", help="stop the cluster after the tests")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "groups(*names): parts of the cluster that the test needs")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests that need more than the chosen groups are left out, and the last lines say which groups those are."""
+    chosen = set(groups.closure(config.getoption("--groups").split(",")))
+    left_out = {item: set(wanted_groups([item])) - chosen for item in items}
+    items[:] = [item for item in items if not left_out[item]]
+    gone = [item for item, missing in left_out.items() if missing]
+    config.hook.pytest_deselected(items=gone)
+    config.stash[_LEFT_OUT] = (len(gone), sorted(set().union(*left_out.values())))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    number, missing = config.stash.get(_LEFT_OUT, (0, []))
+    if number:
+        terminalreporter.write_line(f"{number} tests did not run: they need {', '.join(missing)} (make test-cluster-all)")
 
 
 def wanted_groups(items: t.Iterable[pytest.Item]) -> list[str]:
@@ -78,6 +97,16 @@ def cluster(request: pytest.FixtureRequest) -> t.Iterator[access.Access]:
     yield found
     if request.config.getoption("--cluster-down"):
         lifecycle.down(home, name)
+
+
+@pytest.fixture
+def bare_cluster(cluster: access.Access, request: pytest.FixtureRequest) -> t.Iterator[access.Access]:
+    """A second cluster with Kubernetes alone, for installers; its registry holds the images of the test's groups."""
+    home = cluster.cluster.home
+    images = wanted_groups([request.node])
+    lifecycle.down(home, "bare")
+    yield access.Access(lifecycle.up(home, "bare", groups.closure(["bare"]), images=tuple(images)))
+    lifecycle.down(home, "bare")
 
 
 @pytest.fixture

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 
-from . import groups, lifecycle, parts
+from . import groups, lifecycle, parts, state
 from .apply import not_ready
 from .errors import ClusterError
 from .layout import HOME_VARIABLE, Home
@@ -38,6 +39,10 @@ def parser() -> argparse.ArgumentParser:
     down.add_argument("--purge", action="store_true", help="remove the cluster's unpacked images and logs too")
     command("status", "say what runs")
     command("env", "print the export lines for a shell")
+    manifests = command(
+        "manifests", "print a group's manifests as one List, with the settings of this cluster, for an installer"
+    )
+    choose_groups(manifests)
     build = command("build", "build and fetch everything the groups need, start nothing")
     choose_groups(build)
     build.add_argument(
@@ -62,7 +67,7 @@ def run_up(home: Home, given: argparse.Namespace) -> int:
     cluster = lifecycle.up(
         home, given.name, groups.closure(_split(given.groups)), gpus=given.gpus, images=tuple(images)
     )
-    started = lifecycle.groups_of(cluster.folder)
+    started = state.groups_of(cluster.folder)
     print(
         f"Cluster {given.name} is up after {time.monotonic() - begun:.0f} s with {', '.join(started)}.", file=sys.stderr
     )
@@ -92,7 +97,7 @@ def run_status(home: Home, given: argparse.Namespace) -> int:
     print(f"{'API server':24} {cluster.plan.server} {'ready' if healthy else 'NOT READY'}")
     if healthy:
         waiting = not_ready(cluster.kube)
-        print(f"{'groups':24} {', '.join(lifecycle.groups_of(cluster.folder)) or 'none complete'}")
+        print(f"{'groups':24} {', '.join(state.groups_of(cluster.folder)) or 'none complete'}")
         print(f"{'not ready':24} {', '.join(waiting) or 'nothing'}")
         print(f"{'kubeconfig':24} {cluster.folder.kubeconfig}")
         print(f"{'gateway':24} {cluster.plan.gateway_url}")
@@ -110,6 +115,20 @@ def run_env(home: Home, given: argparse.Namespace) -> int:
     return 0
 
 
+def run_manifests(home: Home, given: argparse.Namespace) -> int:
+    """The groups alone, without those that they need: an installer puts each in its place."""
+    wanted = _split(given.groups)
+    groups.closure(wanted)
+    cluster = lifecycle.find(home, given.name)
+    if cluster is None:
+        raise ClusterError(f"cluster {given.name} has no addresses yet: start it first, `--groups bare` will do")
+    parts.build(home, wanted)
+    found = [m for group in wanted for m in lifecycle.objects_of(home, cluster.plan, group)]
+    json.dump({"apiVersion": "v1", "kind": "List", "items": found}, sys.stdout)
+    print()
+    return 0
+
+
 def run_build(home: Home, given: argparse.Namespace) -> int:
     wanted = groups.closure(_split(given.groups))
     if given.list:
@@ -120,7 +139,14 @@ def run_build(home: Home, given: argparse.Namespace) -> int:
     return 0
 
 
-COMMANDS = {"up": run_up, "down": run_down, "status": run_status, "env": run_env, "build": run_build}
+COMMANDS = {
+    "up": run_up,
+    "down": run_down,
+    "status": run_status,
+    "env": run_env,
+    "manifests": run_manifests,
+    "build": run_build,
+}
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,15 +1,10 @@
-"""Start, stop and state of one cluster."""
+"""Starting a cluster: from nothing to all that was asked for, or from what runs already to what it lacks."""
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from . import (
@@ -30,63 +25,25 @@ from . import (
 )
 from .addresses import Plan, choose_slot
 from .apply import apply_all, not_ready
-from .daemons import Daemons
 from .errors import ClusterError
 from .groups import NEEDS
-from .kube import Kube
+from .kube import Json, Kube
 from .layout import Folder, Home
 from .oci import Store
 from .progress import Progress
 from .push import Registry
 from .shell import run
+from .state import DAEMONS as DAEMONS
+from .state import Cluster as Cluster
+from .state import ctr, groups_of, need_root, read_plan, wait
+from .state import find as find
+from .state import locked as locked
+from .teardown import clean
+from .teardown import down as down
 
-DAEMONS = (
-    "registry",
-    "containerd",
-    "etcd",
-    "kube-apiserver",
-    "kube-controller-manager",
-    "kube-scheduler",
-    "kubelet",
-    "kube-proxy",
-)
 EXAMPLES = Path(__file__).parents[2] / "examples" / "triton" / "model-repository"
 NODE_SECONDS = 90
 READY_SECONDS = 300
-LOCK_SECONDS = 600
-
-
-def need_root() -> None:
-    if os.geteuid() != 0:
-        raise ClusterError(
-            "root is needed: the cluster makes a network namespace, control groups and containers. Run the same command with sudo"
-        )
-
-
-@contextmanager
-def locked(folder: Folder, seconds: float = LOCK_SECONDS) -> Iterator[None]:
-    """One start or stop of a cluster at a time: a second one waits for the first."""
-    folder.root.parent.mkdir(parents=True, exist_ok=True)
-    end = time.monotonic() + seconds
-    with folder.root.with_suffix(".lock").open("w") as lock:
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > end:
-                    raise ClusterError(
-                        f"another start or stop of cluster {folder.name} is under way for {seconds:.0f} s"
-                    ) from None
-                time.sleep(0.2)
-        yield
-
-
-def read_plan(folder: Folder) -> Plan | None:
-    try:
-        return Plan.from_json(folder.plan.read_text())
-    except (OSError, ValueError, KeyError):
-        return None
 
 
 def _make_plan(home: Home, folder: Folder) -> Plan:
@@ -98,59 +55,6 @@ def _make_plan(home: Home, folder: Folder) -> Plan:
     folder.root.mkdir(parents=True, exist_ok=True)
     folder.plan.write_text(plan.to_json())
     return plan
-
-
-def groups_of(folder: Folder) -> list[str]:
-    """Groups that were started."""
-    try:
-        return list(json.loads((folder.run / "groups.json").read_text()))
-    except (OSError, ValueError):
-        return []
-
-
-@dataclass(frozen=True)
-class Cluster:
-    """A cluster that has a plan: running or not."""
-
-    home: Home
-    folder: Folder
-    plan: Plan
-
-    @property
-    def daemons(self) -> Daemons:
-        return Daemons(self.folder, self.plan)
-
-    @property
-    def kube(self) -> Kube:
-        return Kube(self.plan.node_ip, self.folder.pki)
-
-    def running(self) -> dict[str, int | None]:
-        return {name: self.daemons.pid(name) for name in DAEMONS}
-
-    def healthy(self) -> bool:
-        """All daemons run and the API server says that it is ready."""
-        return all(self.running().values()) and self.kube.raw("GET", "/readyz")[0] == 200
-
-
-def find(home: Home, name: str) -> Cluster | None:
-    folder = home.cluster(name)
-    plan = read_plan(folder)
-    return Cluster(home, folder, plan) if plan else None
-
-
-def _wait(what: str, check: object, seconds: float, cluster: Cluster, daemon: str) -> None:
-    assert callable(check)
-    end = time.monotonic() + seconds
-    while not check():
-        if cluster.daemons.pid(daemon) is None:
-            raise ClusterError(
-                f"{daemon} ended while waiting for {what}; its log {cluster.daemons.log(daemon)} ends:\n{cluster.daemons.tail(daemon)}"
-            )
-        if time.monotonic() > end:
-            raise ClusterError(
-                f"{what} did not come within {seconds:.0f} s; see {cluster.folder.logs}:\n{cluster.daemons.tail(daemon)}"
-            )
-        time.sleep(0.1)
 
 
 def start_node(cluster: Cluster, say: Progress) -> None:
@@ -178,13 +82,13 @@ def start_node(cluster: Cluster, say: Progress) -> None:
     daemons.start("etcd", controlplane.etcd(binary("etcd"), folder))
     daemons.start("kube-apiserver", controlplane.apiserver(binary("kube-apiserver"), folder, plan))
     kube = cluster.kube
-    _wait("the API server", lambda: kube.raw("GET", "/readyz")[0] == 200, NODE_SECONDS, cluster, "kube-apiserver")
+    wait("the API server", lambda: kube.raw("GET", "/readyz")[0] == 200, NODE_SECONDS, cluster, "kube-apiserver")
     say.say("API server is ready")
     daemons.start(
         "kube-controller-manager", controlplane.controller_manager(binary("kube-controller-manager"), folder, plan)
     )
     daemons.start("kube-scheduler", controlplane.scheduler(binary("kube-scheduler"), folder))
-    _wait("containerd", folder.containerd_socket.exists, 30, cluster, "containerd")
+    wait("containerd", folder.containerd_socket.exists, 30, cluster, "containerd")
     daemons.start("kubelet", controlplane.kubelet(binary("kubelet"), folder, plan), path)
     daemons.start("kube-proxy", controlplane.proxy(binary("kube-proxy"), folder, plan))
 
@@ -192,7 +96,7 @@ def start_node(cluster: Cluster, say: Progress) -> None:
 def restart(cluster: Cluster) -> None:
     """Starts again whatever daemon was killed, and waits until API server and node answer."""
     start_node(cluster, Progress({}))
-    _wait("the node", lambda: node_ready(cluster.kube, cluster.plan.node_name), NODE_SECONDS, cluster, "kubelet")
+    wait("the node", lambda: node_ready(cluster.kube, cluster.plan.node_name), NODE_SECONDS, cluster, "kubelet")
 
 
 def node_ready(kube: Kube, name: str) -> bool:
@@ -210,22 +114,12 @@ def advertise_gpus(kube: Kube, node: str, count: int) -> None:
 
 def push_images(cluster: Cluster, groups: list[str], say: Progress) -> None:
     registry, store = Registry(cluster.plan.registry), Store(cluster.home.images)
-    _wait("the registry", registry.ready, 20, cluster, "registry")
+    wait("the registry", registry.ready, 20, cluster, "registry")
     sent = [image.name for image in parts.group_images(cluster.home, groups) if registry.push(image, store)]
     if sent:
         # An older image of the same name may be unpacked already, and would be taken.
-        run([*_ctr(cluster), "images", "rm", *sent], check=False)
+        run([*ctr(cluster), "images", "rm", *sent], check=False)
         say.say(f"{len(sent)} images sent to the local registry")
-
-
-def _ctr(cluster: Cluster) -> list[str]:
-    return [
-        str(debian.program(cluster.home, "ctr")),
-        "--address",
-        str(cluster.folder.containerd_socket),
-        "-n",
-        "k8s.io",
-    ]
 
 
 def up(home: Home, name: str, groups: list[str], *, gpus: int | None = None, images: tuple[str, ...] = ()) -> Cluster:
@@ -246,23 +140,25 @@ def up(home: Home, name: str, groups: list[str], *, gpus: int | None = None, ima
         start_node(cluster, say)
         push_images(cluster, sorted({*groups, *images}), say)
         kube, plan = cluster.kube, cluster.plan
-        _wait("the node", lambda: node_ready(kube, plan.node_name), NODE_SECONDS, cluster, "kubelet")
+        wait("the node", lambda: node_ready(kube, plan.node_name), NODE_SECONDS, cluster, "kubelet")
         say.say("node is Ready")
         if gpus is not None:
             advertise_gpus(kube, plan.node_name, gpus)
         started = groups_of(folder)
-        objects = [m for group in groups if group not in started for m in manifests.load(home, group)]
-        if "base" not in started:
-            objects += corefiles.objects(plan)
-        if "triton" in groups and "triton" not in started:
-            objects += serving.objects()
-        apply_all(kube, settings.adjust(objects, plan), say=say.say)
+        objects = [m for group in groups if group not in started for m in objects_of(home, plan, group)]
+        apply_all(kube, objects, say=say.say)
         _wait_ready(cluster, say)
         if "triton" in groups:
             upload_examples(cluster)
         merged = [group for group in NEEDS if group in {*started, *groups}]
         (folder.run / "groups.json").write_text(json.dumps(merged))
     return cluster
+
+
+def objects_of(home: Home, plan: Plan, group: str) -> list[Json]:
+    """Everything that a group puts into the cluster: upstream's manifests with our settings, and objects of our own."""
+    own = {"base": lambda: corefiles.objects(plan), "triton": serving.objects}
+    return [*settings.adjust(manifests.load(home, group), plan), *(own[group]() if group in own else [])]
 
 
 def bucket(cluster: Cluster) -> s3.Bucket:
@@ -292,85 +188,6 @@ def _wait_ready(cluster: Cluster, say: Progress) -> None:
             say.say(text)
             shown = text
         time.sleep(0.3)
-
-
-def clean(cluster: Cluster) -> None:
-    """Whatever is left of the cluster's processes, mounts, network and groups goes; unpacked images stay."""
-    plan, folder = cluster.plan, cluster.folder
-    left = cgroups.kill_all(plan.cgroup)
-    if left:
-        raise ClusterError(f"processes {sorted(left)} of cluster {plan.name} do not end; see /proc/<id>/stack")
-    _unmount(folder)
-    network.remove(plan)
-    if (folder.containerd_root / "io.containerd.metadata.v1.bolt").exists() and (folder.run / "containerd").exists():
-        _forget_containers(cluster)
-    cgroups.remove(plan.cgroup)
-    for path in (folder.run, folder.pids, folder.pki, folder.config):
-        shutil.rmtree(path, ignore_errors=True)
-    folder.kubeconfig.unlink(missing_ok=True)
-
-
-def _unmount(folder: Folder) -> None:
-    for _ in range(3):
-        mounts = [
-            line.split()[1] for line in Path("/proc/mounts").read_text().splitlines() if f" {folder.root}/" in line
-        ]
-        if not mounts:
-            return
-        for mount in sorted(mounts, key=len, reverse=True):
-            run(["umount", "-l", mount], check=False)
-
-
-def _forget_containers(cluster: Cluster) -> None:
-    """Containers of the stopped cluster leave the image store: containerd runs for a moment without the node's part."""
-    folder, plan = cluster.folder, cluster.plan
-    shutil.rmtree(folder.run / "containerd", ignore_errors=True)
-    folder.containerd_socket.unlink(missing_ok=True)
-    cgroups.create(plan.cgroup)
-    run(["ip", "netns", "add", plan.namespace], check=False)
-    nodefiles.write(
-        folder, plan, cluster.home.registry, debian.cni_plugins(cluster.home), debian.program(cluster.home, "runc")
-    )
-    daemons = cluster.daemons
-    try:
-        daemons.start(
-            "containerd", [debian.program(cluster.home, "containerd"), "-c", folder.config / "containerd-plain.toml"]
-        )
-        _wait("containerd", folder.containerd_socket.exists, 20, cluster, "containerd")
-        ctr = _ctr(cluster)
-        names = run([*ctr, "containers", "ls", "-q"]).split()
-        if names:
-            run([*ctr, "containers", "rm", *names], check=False)
-        left = run([*ctr, "containers", "ls", "-q"]).split()
-    except ClusterError:
-        left = ["unknown"]
-    daemons.stop("containerd")
-    cgroups.kill_all(plan.cgroup)
-    network.remove(plan)
-    _unmount(folder)
-    if left:
-        shutil.rmtree(folder.containerd_root, ignore_errors=True)
-
-
-def down(home: Home, name: str, *, purge: bool = False) -> bool:
-    """Stops the cluster and leaves nothing of it running. False if there was nothing to stop."""
-    folder = home.cluster(name)
-    cluster = find(home, name)
-    if cluster is None:
-        return False
-    need_root()
-    with locked(folder):
-        there = (
-            bool(cgroups.processes(cluster.plan.cgroup))
-            or network.namespace_path(cluster.plan).exists()
-            or folder.run.exists()
-            or any((root / cluster.plan.cgroup).exists() for root in cgroups.hierarchies().all_roots())
-        )
-        if there:
-            clean(cluster)
-        if purge:
-            shutil.rmtree(folder.root, ignore_errors=True)
-    return there
 
 
 def environment(cluster: Cluster) -> dict[str, str]:

@@ -21,7 +21,7 @@ import typing as t
 
 from .comparison import without_percent
 from .errors import Refused
-from .manifest import MODE_ANNOTATION
+from .marks import MODE_ANNOTATION, TAG_ROUTING_ANNOTATION
 from .naming import simulated_url
 from .readiness import Observed, observe
 from .versions import KNATIVE, STANDARD, normal_mode
@@ -107,7 +107,7 @@ def _tick_knative(state: State, load_error: t.Callable[[dict[str, t.Any]], str |
             revisions.append(
                 {"name": f"{name}-{number:05d}", "number": number, "template": template, "ready": False, "error": None}
             )
-        state["splits"] = _splits(percent, component)
+        state["splits"] = _splits(percent, component, template["annotations"].get(TAG_ROUTING_ANNOTATION) == "true")
     created = revisions[-1]["name"] if revisions else None
     ready = next((r["name"] for r in reversed(revisions) if r["ready"]), None)
     traffic = _resolve(state.get("splits") or [], ready)
@@ -117,15 +117,14 @@ def _tick_knative(state: State, load_error: t.Callable[[dict[str, t.Any]], str |
         status["url"] = simulated_url(service["metadata"]["name"])
 
 
-def _splits(percent: int | None, component: dict[str, t.Any]) -> list[dict[str, t.Any]]:
+def _splits(percent: int | None, component: dict[str, t.Any], tagged: bool) -> list[dict[str, t.Any]]:
     """ksvc.spec.traffic, as createKnativeService writes it."""
     stable = component.get("latestRolledoutRevision")
-    if percent is None or stable is None:
-        return [{"latestRevision": True, "percent": 100}]
-    newest = {"latestRevision": True, "percent": percent, "tag": "latest"}
-    if percent == 100:
+    share = 100 if percent is None or stable is None else percent
+    newest: dict[str, t.Any] = {"latestRevision": True, "percent": share, **({"tag": "latest"} if tagged else {})}
+    if share == 100:
         return [newest]
-    return [newest, {"latestRevision": False, "revisionName": stable, "percent": 100 - percent, "tag": "prev"}]
+    return [newest, {"latestRevision": False, "revisionName": stable, "percent": 100 - share, "tag": "prev"}]
 
 
 def _resolve(splits: list[dict[str, t.Any]], ready: str | None) -> list[dict[str, t.Any]]:

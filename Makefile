@@ -11,12 +11,12 @@ DIGEST := $(shell cat $(REQUIREMENTS) | cksum | cut -d' ' -f1)
 VENV_STAMP := $(VENV)/complete-$(DIGEST)
 RUN_STAMP := .build/run/complete-$(DIGEST)
 LINK := .build/ansible_collections/mlops/serving
-TREE := .build/tree/ansible_collections/mlops/serving
+TREE := .build/tree-build/ansible_collections/mlops/serving
 # What people run needs no linters: the small environment, unless the big one is there.
 PLAYBOOK = $(if $(wildcard $(VENV_STAMP)),$(VENV),.build/run)/bin/ansible-playbook
 CLUSTER_PYTHON = $(BIN)/python
 # What tests/cluster asks for by its marks.
-export CLUSTER_TEST_GROUPS ?= base,knative,kserve,triton,keda,metrics,kyverno
+export CLUSTER_TEST_GROUPS ?= base,knative,kserve,triton
 export PATH := $(BIN):$(PATH)
 
 .PHONY: help venv
@@ -54,12 +54,15 @@ dev-stack-down: run-venv ## stop them; their data stay
 
 # Tests
 
-.PHONY: test test-cluster cluster-test-build lint sanity importer unit integration molecule bench demo-twice resolve test-matrix
-test: venv ## every tier, two at a time, with a table at the end
-	@$(BIN)/python tools/dev/run_tiers.py
+.PHONY: test test-cluster test-cluster-all cluster-test-build lint sanity importer unit integration molecule bench demo-twice resolve test-matrix
+test: venv ## every tier, two at a time, with a table at the end; TIERS="unit lint" for some
+	@$(BIN)/python tools/dev/run_tiers.py $(TIERS)
 
 test-cluster: venv cluster-test-build ## the tests on a real Kubernetes with a real KServe; builds what is missing first
 	@$(BIN)/pytest tests/cluster
+
+test-cluster-all: ## the same with KEDA, metrics-server and Kyverno, whose builds take about as long again
+	@$(MAKE) --no-print-directory test-cluster CLUSTER_TEST_GROUPS=base,knative,kserve,triton,keda,metrics,kyverno
 
 cluster-test-build: ## build what the cluster's tests need, start nothing
 	@mkdir -p .build && flock .build/cluster-build.lock python3 -m tools.cluster build --groups $(CLUSTER_TEST_GROUPS)
@@ -96,7 +99,7 @@ test-matrix: $(LINK) ## unit tests and a smoke playbook on the oldest and the ne
 
 .PHONY: build clean
 build: venv ## the collection as a tarball, in .build
-	@tools/dev/copy-tree
+	@tools/dev/copy-tree build
 	@$(BIN)/ansible-galaxy collection build --force --output-path .build $(TREE)
 
 clean: ## remove .build and .venv

@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 LOGS = ROOT / ".build" / "logs"
 # The longest first, so that two lanes end together. Those of LAST need the whole machine.
-TIERS = ("sanity", "molecule", "integration", "lint", "importer", "unit", "resolve", "demo-twice")
+TIERS = ("integration", "molecule", "demo-twice", "sanity", "lint", "unit", "importer", "resolve")
 LAST = ("test-cluster",)
 SUMMARY = re.compile(r"^=*\s*((?:\d+ [a-z]+(?:, )?)+) in [\d.]+s.*?=*$")
 

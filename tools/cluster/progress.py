@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+LATE = 0.2  # part of its time so far that a late step is thought to take still
+
 
 def clock(seconds: float) -> str:
     whole = int(seconds)
@@ -17,16 +19,21 @@ def clock(seconds: float) -> str:
 
 
 def remaining(estimates: dict[str, float], done: dict[str, float], current: str, running: float) -> float:
-    """Seconds left: the estimates of what is not done, scaled by how the finished ones compared with theirs.
+    """Seconds left: the estimates of what is not done, scaled by how the measured ones compared with theirs.
 
     estimates: step -> expected seconds. done: step -> measured seconds. current: running step, running: its seconds so far.
+    A step that takes longer than thought tells that the machine is slow, and is thought to be nearly through.
     """
     measured = {name: seconds for name, seconds in done.items() if name in estimates}
+    late = running > estimates.get(current, 0)
+    if late and current in estimates:
+        measured[current] = running
     expected = sum(estimates[name] for name in measured)
     pace = sum(measured.values()) / expected if expected >= 20 else 1.0
     pace = min(max(pace, 0.3), 5.0)
     waiting = sum(seconds for name, seconds in estimates.items() if name not in done and name != current)
-    return waiting * pace + max(estimates.get(current, 0) * pace - running, 0)
+    this = LATE * running if late else estimates.get(current, 0) * pace - running
+    return waiting * pace + max(this, 0)
 
 
 @dataclass

@@ -44,8 +44,12 @@ def test_remaining_follows_the_pace_of_what_is_done() -> None:
     assert remaining({"a": 100, "b": 50}, {"a": 200}, "b", 0) == 100
 
 
-def test_a_step_that_takes_longer_than_thought_never_has_less_than_nothing_left() -> None:
-    assert remaining({"a": 10}, {}, "a", 500) == 0
+def test_a_step_that_takes_longer_than_thought_slows_what_follows() -> None:
+    assert remaining({"a": 100, "b": 50}, {}, "a", 200) == 0.2 * 200 + 2 * 50
+
+
+def test_a_step_without_an_estimate_counts_for_nothing_until_it_runs() -> None:
+    assert remaining({"a": 100}, {"other": 300}, "a", 0) == 100
 
 
 def test_clock() -> None:

@@ -25,7 +25,6 @@ _TERMINAL_WAITING = (
     "InvalidImageName",
     "RunContainerError",
 )
-_TERMINAL_TRANSITIONS = ("InvalidSpec", "BlockedByFailedLoad")
 
 
 @dataclass(frozen=True)
@@ -201,11 +200,23 @@ def _failures(
     # What Knative's or the API server's admission refused of the objects that KServe makes; KServe asks again for ever.
     if predictor.get("status") == "False" and predictor.get("reason") == "ReconcileFailed" and "denied the request" in words:
         yield Failure("ReconcileFailed", words)
-    model = status.get("modelStatus") or {}
-    if model.get("transitionStatus") in _TERMINAL_TRANSITIONS:
-        info = model.get("lastFailureInfo") or {}
-        reason = str(info.get("reason") or model["transitionStatus"])
-        yield Failure(reason, _last_line(info.get("message")), info.get("modelRevisionName") or None)
+    yield from _model_failures(status.get("modelStatus") or {}, created)
+
+
+def _model_failures(model: dict[str, t.Any], created: str | None) -> t.Iterator[Failure]:
+    """A spec that KServe refused, and a model that did not load where the newest revision is meant.
+
+    KServe shows the failure of an earlier revision until a later one has loaded. Its location is the name of a pod, which
+    begins with the revision's; in Standard mode the pods themselves tell.
+    """
+    info = model.get("lastFailureInfo") or {}
+    transition = model.get("transitionStatus")
+    reason, words = str(info.get("reason") or transition), _last_line(info.get("message"))
+    if transition == "InvalidSpec":
+        yield Failure(reason, words, info.get("modelRevisionName") or None)
+    elif transition == "BlockedByFailedLoad" and created:
+        if info.get("modelRevisionName") == created or str(info.get("location") or "").startswith(f"{created}-"):
+            yield Failure(reason, words, created)
 
 
 def _pod_failures(pod: dict[str, t.Any], revision: str | None) -> t.Iterator[Failure]:

@@ -451,16 +451,20 @@ class TestModelStatus:
                         "reason": "ModelLoadFailed",
                         "message": "boom",
                         "exitCode": 1,
-                        "modelRevisionName": R1,
+                        "location": f"{R2}-deployment-6f7475d4b6-jvr8q",
                     },
                 },
-                Failure("ModelLoadFailed", "boom", R1),
+                Failure("ModelLoadFailed", "boom", R2),
             ),
-            ({"transitionStatus": "BlockedByFailedLoad"}, Failure("BlockedByFailedLoad", "", None)),
         ],
     )
     def test_terminal(self, model: Document, failure: Failure) -> None:
         assert observe(with_status(KNATIVE, modelStatus=model)).failures == (failure,)
+
+    def test_an_earlier_revision_that_did_not_load(self) -> None:
+        info = {"reason": "ModelLoadFailed", "message": "boom", "location": f"{R1}-deployment-77ffcf5964-d4zbf"}
+        for model in ({"transitionStatus": "BlockedByFailedLoad"}, {"transitionStatus": "BlockedByFailedLoad", "lastFailureInfo": info}):
+            assert observe(with_status(KNATIVE, modelStatus=model)).failures == ()
 
     @pytest.mark.parametrize("transition", ["UpToDate", "InProgress", ""])
     def test_an_earlier_failure_that_is_over(self, transition: str) -> None:

@@ -48,7 +48,7 @@ def measure_reconcile(root: Path, server: Server, *, endpoints: int, repetitions
     few = measured(some, lambda number: query(url, _CHANGE.format(version=2 - number % 2, count=some)))
     table = Table(
         f"`reconcile`, {endpoints} endpoints, simulate",
-        ("", "engine's `seconds`", "of the first", "module process", "of the first"),
+        ("", "engine's `seconds`", "of the first", "module process", "of the first", "its CPU time"),
     )
     base = _medians(first)
     for words, runs in (
@@ -56,10 +56,13 @@ def measure_reconcile(root: Path, server: Server, *, endpoints: int, repetitions
         (f"nothing changed (median of {repetitions})", none),
         (f"{some} changed to another model (median of {repetitions})", few),
     ):
-        engine, process = _medians(runs)
-        table.add(words, f"{engine:.3f} s", f"{engine / base[0]:.2%}", f"{process:.3f} s", f"{process / base[1]:.2%}")
+        engine, process, cpu = _medians(runs)
+        shares = f"{engine / base[0]:.2%}", f"{process / base[1]:.2%}"
+        table.add(words, f"{engine:.3f} s", shares[0], f"{process:.3f} s", shares[1], f"{cpu:.3f} s")
     return table
 
 
-def _medians(runs: list[Run]) -> tuple[float, float]:
-    return statistics.median(run.result["seconds"] for run in runs), statistics.median(run.process for run in runs)
+def _medians(runs: list[Run]) -> tuple[float, float, float]:
+    columns = zip(*((run.result["seconds"], run.process, run.cpu) for run in runs), strict=True)
+    engine, process, cpu = (statistics.median(column) for column in columns)
+    return engine, process, cpu

@@ -97,7 +97,9 @@ def test_a_second_run_changes_nothing_and_a_dead_server_is_started_again(setting
     assert first["actions"] == ["start nats", f"write {settings.state / 'env'}"]
     assert not stack.up(settings, check=True)["changed"]
     assert not stack.up(settings)["changed"]
-    os.kill(json.loads((settings.state / "stack.json").read_text())["nats"]["process"]["pid"], signal.SIGKILL)
+    pid = json.loads((settings.state / "stack.json").read_text())["nats"]["process"]["pid"]
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
     again = stack.up(settings)
     assert again["actions"] == ["start nats"]
     assert again["services"]["nats"]["address"] == first["services"]["nats"]["address"]

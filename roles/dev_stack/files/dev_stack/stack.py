@@ -57,8 +57,11 @@ def _started(part: Any, settings: Settings, spec: dict[str, Any], kept: dict[str
         try:
             # What a failed start has made, such as a password, is kept for the next one.
             return {**part.start(settings, spec, kept), "spec": spec}
-        except StackError:
-            again = part.plan(settings, kept, False)
+        except StackError as error:
+            try:
+                again = part.plan(settings, kept, False)
+            except StackError:
+                raise error from None  # the port was asked for, and what became of it is told already
             if again["port"] == spec["port"]:
                 raise
             spec = again

@@ -16,12 +16,11 @@ from types import ModuleType
 from typing import Any
 
 from . import nats, packages, postgres, s3
-from .processes import LOOPBACK, StackError, alive, is_free
+from .processes import LOOPBACK, StackError, alive
 from .settings import SERVICES, Settings
 
 PARTS: dict[str, ModuleType] = {"postgres": postgres, "s3": s3, "nats": nats}
 State = dict[str, dict[str, Any]]
-ATTEMPTS = 3
 
 
 def up(settings: Settings, check: bool = False) -> dict[str, Any]:
@@ -65,20 +64,6 @@ def _started(part: Any, settings: Settings, spec: dict[str, Any], kept: dict[str
             if again["port"] == spec["port"]:
                 raise
             spec = again
-
-
-def _start(part: ModuleType, name: str, settings: Settings, kept: dict[str, Any]) -> dict[str, Any]:
-    """Start one part; where somebody else took the port that was chosen for it meanwhile, with another one."""
-    for attempt in range(ATTEMPTS):
-        spec = part.plan(settings, kept, False)  # packages may have taken a minute: the port is chosen now
-        try:
-            # What a failed start has made, such as a password, is kept for the next one.
-            return {**part.start(settings, spec, kept), "spec": spec}
-        except StackError:
-            lost = not settings.ports[name] and not is_free(spec["port"])
-            if not lost or attempt == ATTEMPTS - 1:
-                raise
-    raise AssertionError("unreachable")
 
 
 def down(settings: Settings, remove: bool = False, check: bool = False) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import types
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,6 +52,8 @@ class Part(types.ModuleType):
             self.interfere -= 1
             self.rival.append(socket.create_server(("127.0.0.1", spec["port"])))
         log = settings.state / "log"
+        if "home" not in kept:
+            kept["home"] = tempfile.mkdtemp(dir=settings.state.parent)
         process = processes.spawn([sys.executable, "-c", LISTEN.format(port=spec["port"])], log, settings.state)
         processes.wait_until(
             lambda: not processes.is_free(spec["port"]) and processes.alive(process), "It", process, log
@@ -69,7 +72,7 @@ class Part(types.ModuleType):
         return {"NATS_URL": f"nats://127.0.0.1:{kept['port']}"}
 
     def folders(self, kept: dict[str, Any]) -> list[Path]:
-        return []
+        return [Path(kept["home"])]
 
 
 @pytest.fixture
@@ -128,6 +131,20 @@ def test_a_port_that_was_asked_for_is_not_replaced(settings: Settings, part: Par
     with pytest.raises(processes.StackError, match=f"Port {part.usual} for nats is in use"):  # taken before
         stack.up(settings)
     assert part.started == 0
+
+
+def test_what_a_failed_start_made_is_used_again_and_removed(settings: Settings, part: Part) -> None:
+    part.interfere = 1
+    settings.ports["nats"] = part.usual
+    with pytest.raises(processes.StackError):
+        stack.up(settings)
+    made = set(settings.state.parent.iterdir()) - {settings.state}
+    assert len(made) == 1
+    settings.ports["nats"] = 0
+    stack.up(settings)
+    assert set(settings.state.parent.iterdir()) - {settings.state} == made
+    stack.down(settings, remove=True)
+    assert set(settings.state.parent.iterdir()) <= {settings.state}
 
 
 def test_a_reused_pid_is_not_taken_for_the_server() -> None:

@@ -34,6 +34,7 @@ def missing(settings: Settings, spec: dict[str, Any]) -> str | None:
 
 def start(settings: Settings, spec: dict[str, Any], kept: dict[str, Any]) -> dict[str, Any]:
     home = settings.state / "nats"
+    kept["data"] = str(home / "data")
     home.mkdir(mode=0o700, exist_ok=True)
     kept.setdefault("password", secrets.token_urlsafe(24))
     kept["monitor"] = any_port()
@@ -58,7 +59,7 @@ def start(settings: Settings, spec: dict[str, Any], kept: dict[str, Any]) -> dic
     except StackError:
         stop(process)
         raise
-    return {**kept, "port": spec["port"], "process": process, "data": str(home / "data")}
+    return {**kept, "port": spec["port"], "process": process}
 
 
 def halt(process: Record) -> None:

@@ -41,7 +41,8 @@ def missing(settings: Settings, spec: dict[str, Any]) -> str | None:
 def start(settings: Settings, spec: dict[str, Any], kept: dict[str, Any]) -> dict[str, Any]:
     """Start the server, making its data first where there are none; returns what the state must keep."""
     account = _account(settings.run_as)
-    kept.setdefault("home", str(_home(settings.state, account)))
+    if "home" not in kept:  # it may be a new folder each time
+        kept["home"] = str(_home(settings.state, account))
     home = Path(kept["home"])
     server = Path(spec["server"]) if spec["server"] != "package" else _packaged(settings.environment)
     assert server is not None

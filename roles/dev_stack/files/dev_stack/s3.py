@@ -36,6 +36,7 @@ def missing(settings: Settings, spec: dict[str, Any]) -> str | None:
 
 def start(settings: Settings, spec: dict[str, Any], kept: dict[str, Any]) -> dict[str, Any]:
     home = settings.state / "s3"
+    kept["data"] = str(home / "data")
     data, scratch, log = home / "data", home / "tmp", home / "s3.log"
     for folder in (home, data, scratch):
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -67,7 +68,7 @@ def start(settings: Settings, spec: dict[str, Any], kept: dict[str, Any]) -> dic
     # It leaves sockets in the temporary folder, whose paths may be 107 characters at most: then the common one must do.
     short = len(str(scratch)) < 70
     process = spawn(command, log, home, {"TMPDIR": str(scratch)} if short else None)
-    kept = {**kept, "port": spec["port"], "process": process, "data": str(data)}
+    kept = {**kept, "port": spec["port"], "process": process}
     try:
         # The port opens a second before a volume can take an object: ready means that one was written.
         wait_until(lambda: _writable(kept), "S3", process, log)

@@ -42,8 +42,12 @@ def up(settings: Settings, check: bool = False) -> dict[str, Any]:
                 if not check:
                     if running:
                         part.halt(kept["process"])
-                    state[name] = _started(part, settings, spec, dict(kept))
-                    _save(settings.state, state)
+                    mine = dict(kept)
+                    try:
+                        state[name] = _started(part, settings, spec, mine)
+                    finally:
+                        state.setdefault(name, mine)  # a failed start's folders too, for the next one and for removal
+                        _save(settings.state, state)
         actions += _buckets(settings, state, check)
         if not (check and actions):  # else ports and credentials are not known yet
             actions += _environment_file(settings.state, state, check)
@@ -102,7 +106,7 @@ def _environment_file(folder: Path, state: State, check: bool) -> list[str]:
     """The file to source; it holds the credentials."""
     values: dict[str, str] = {}
     for name in SERVICES:
-        if name in state:
+        if "spec" in state.get(name, {}):
             values.update(PARTS[name].environment(state[name]))
     text = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in values.items())
     target = folder / "env"
@@ -124,6 +128,7 @@ def _report(folder: Path, state: State, actions: list[str]) -> dict[str, Any]:
             "data": kept["data"],
         }
         for name, kept in state.items()
+        if "spec" in kept
     }
     env_file = str(folder / "env")
     rows = [

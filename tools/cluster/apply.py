@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
+from . import order
 from .errors import ClusterError
 from .kube import Json, Kube
 
@@ -33,6 +34,7 @@ PHASES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("workloads", ("Deployment", "DaemonSet", "StatefulSet", "Job")),
     ("webhooks", ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration", "APIService")),
 )
+LAST = "custom resources"
 PARALLEL = 6
 RETRY_SECONDS = 0.3
 
@@ -42,17 +44,22 @@ def name_of(manifest: Json) -> str:
     return f"{manifest['kind']} {metadata.get('namespace', '')}/{metadata['name']}".replace(" /", " ")
 
 
-def phases(manifests: Iterable[Json]) -> list[tuple[str, list[Json]]]:
-    """Objects by phase; kinds of no phase come last. Small definitions first: their controllers can start meanwhile."""
+def is_late(manifest: Json, late: Collection[str]) -> bool:
+    return manifest["kind"] == "Deployment" and manifest["metadata"]["name"] in late
+
+
+def phases(manifests: Iterable[Json], late: Collection[str] = ()) -> list[tuple[str, list[Json]]]:
+    """Objects by phase; kinds of no phase come last, and Deployments named in late. Small definitions first: their controllers
+    can start meanwhile."""
     rest = list(manifests)
     result = []
     for title, kinds in PHASES:
-        chosen = [m for m in rest if m["kind"] in kinds]
-        rest = [m for m in rest if m["kind"] not in kinds]
+        chosen = [m for m in rest if m["kind"] in kinds and not is_late(m, late)]
+        rest = [m for m in rest if m not in chosen]
         if title.startswith("custom"):
             chosen.sort(key=lambda m: len(json.dumps(m)))
         result.append((title, chosen))
-    return [*result, ("custom resources", rest)]
+    return [*result, (LAST, rest)]
 
 
 def missing_namespaces(manifests: Iterable[Json]) -> list[Json]:
@@ -69,27 +76,38 @@ def apply_all(
 ) -> None:
     """Applies everything; what is refused is tried again until the time is over, then ClusterError names it."""
     listed = list(manifests)
+    late = order.checks(listed)
     end = time.monotonic() + seconds
-    with ThreadPoolExecutor(PARALLEL) as pool:
-        for title, chosen in phases([*missing_namespaces(listed), *listed]):
-            begun, todo = time.monotonic(), chosen
-            while todo:
-                answers = list(pool.map(lambda manifest: _refusal(kube, manifest), todo))
-                refused = [(m, why) for m, why in zip(todo, answers, strict=True) if why]
-                if refused and time.monotonic() > end:
-                    first, why = refused[0]
-                    raise ClusterError(
-                        f"{len(refused)} {title} were refused for {seconds:.0f} s, first {name_of(first)}: {why}"
-                    )
-                if refused:
-                    time.sleep(RETRY_SECONDS)
-                todo = [m for m, _ in refused]
-            if chosen:
-                say(f"{len(chosen)} {title} in {time.monotonic() - begun:.1f} s")
+    for title, chosen in phases([*missing_namespaces(listed), *listed], late):
+        begun = time.monotonic()
+        # Objects of the last phase wait for one another's webhooks: none may keep another from its turn.
+        with ThreadPoolExecutor(len(chosen) or 1 if title == LAST else PARALLEL) as pool:
+            answers = list(pool.map(lambda manifest: _insist(kube, manifest, late, end), chosen))
+        refused = [(manifest, why) for manifest, why in zip(chosen, answers, strict=True) if why]
+        if refused:
+            first, why = refused[0]
+            raise ClusterError(
+                f"{len(refused)} {title} were refused for {seconds:.0f} s, first {name_of(first)}: {why}"
+            )
+        if chosen:
+            say(f"{len(chosen)} {title} in {time.monotonic() - begun:.1f} s")
 
 
-def _refusal(kube: Kube, manifest: Json) -> str:
+def _insist(kube: Kube, manifest: Json, late: Mapping[str, list[order.Check]], end: float) -> str:
+    """Applies it, again and again until the time is over. Empty when applied, else why not."""
+    while why := _refusal(kube, manifest, late):
+        if time.monotonic() > end:
+            break
+        time.sleep(RETRY_SECONDS)
+    return why
+
+
+def _refusal(kube: Kube, manifest: Json, late: Mapping[str, list[order.Check]]) -> str:
     """Empty when applied, else why not."""
+    if is_late(manifest, late):
+        for check in late[manifest["metadata"]["name"]]:
+            if missing := check(kube):
+                return missing
     try:
         kube.apply(manifest)
     except ClusterError as error:

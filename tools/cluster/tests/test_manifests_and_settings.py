@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import copy
 import json
+from typing import cast
 
 import pytest
 
-from tools.cluster import corefiles, render, serving, settings, versions
+from tools.cluster import corefiles, order, render, serving, settings, versions
 from tools.cluster.addresses import Plan
 from tools.cluster.apply import missing_namespaces, phases
 from tools.cluster.errors import ClusterError
-from tools.cluster.kube import Json
+from tools.cluster.kube import ApiError, Json, Kube
 from tools.cluster.manifests import flat
 from tools.cluster.modules import version_of
 
@@ -108,6 +109,68 @@ def test_small_definitions_come_first() -> None:
         _named("CustomResourceDefinition", "small", spec="x"),
     )
     assert [m["metadata"]["name"] for _, chosen in phases([big, small]) for m in chosen] == ["small", "big"]
+
+
+def test_a_workload_waits_for_the_secret_that_its_certificate_becomes() -> None:
+    certificate = {
+        **_named("Certificate", "c", "kserve", spec={"secretName": "cert"}),
+        "apiVersion": "cert-manager.io/v1",
+    }
+    volumes = [{"name": "v", "secret": {"secretName": "cert"}}, {"name": "w", "configMap": {"name": "x"}}]
+    manager = _named("Deployment", "manager", "kserve", spec={"template": {"spec": {"volumes": volumes}}})
+    other = _named("Deployment", "other", "elsewhere", spec={"template": {"spec": {"volumes": volumes}}})
+    late = order.checks([certificate, manager, other])
+    assert list(late) == ["manager"]
+    by_phase = {
+        title: [m["metadata"]["name"] for m in chosen] for title, chosen in phases([certificate, manager, other], late)
+    }
+    assert by_phase["workloads"] == ["other"]
+    assert by_phase["custom resources"] == ["c", "manager"]
+
+
+class Answers:
+    """A server that knows some paths."""
+
+    def __init__(self, known: dict[str, Json]) -> None:
+        self._known = known
+
+    def raw(self, _method: str, path: str) -> tuple[int, bytes]:
+        return (200, b"{}") if path in self._known else (404, b"")
+
+    def get(self, path: str) -> Json:
+        if path not in self._known:
+            raise ApiError("GET", path, 404, "not found")
+        return self._known[path]
+
+
+def _check(check: order.Check, known: dict[str, Json]) -> str:
+    return check(cast(Kube, Answers(known)))
+
+
+def test_a_secret_is_waited_for() -> None:
+    check = order.secret_there("kserve", "cert")
+    assert _check(check, {}) == "Secret kserve/cert is not there"
+    assert _check(check, {"/api/v1/namespaces/kserve/secrets/cert": {}}) == ""
+
+
+def test_a_kind_is_waited_for_until_it_is_listed() -> None:
+    spec = {
+        "group": "g.io",
+        "names": {"plural": "things"},
+        "versions": [{"name": "v1", "served": True}, {"name": "v2", "served": False}],
+    }
+    check = order.kind_served(_named("CustomResourceDefinition", "things.g.io", spec=spec))
+    assert _check(check, {}) == "things.g.io is not served"
+    assert _check(check, {"/apis/g.io/v1": {"resources": [{"name": "others"}]}}) == "things.g.io is not served"
+    assert _check(check, {"/apis/g.io/v1": {"resources": [{"name": "things"}]}}) == ""
+
+
+def test_envoy_waits_for_who_configures_it() -> None:
+    gateway = _named("Deployment", "3scale-kourier-gateway", "kourier-system", spec={"template": {"spec": {}}})
+    (check,) = order.checks([gateway])["3scale-kourier-gateway"]
+    path = "/api/v1/namespaces/knative-serving/endpoints/net-kourier-controller"
+    assert "no endpoints" in _check(check, {path: {"subsets": [{"notReadyAddresses": [{}]}]}})
+    assert _check(check, {path: {"subsets": [{"addresses": [{}]}]}}) == ""
 
 
 def test_namespaces_that_nobody_makes_are_made() -> None:

@@ -115,7 +115,10 @@ def steps(home: Home, groups: list[str]) -> list[Step]:
 
 
 def _wheel(home: Home, wanted: wheels.Wheels) -> Callable[[Running], None]:
-    return lambda _: (wheels.ensure(home, wanted), None)[1]
+    def action(_: Running) -> None:
+        wheels.ensure(home, wanted)
+
+    return action
 
 
 def _go(home: Home, family: Family, binaries: list[Binary]) -> Callable[[Running], None]:

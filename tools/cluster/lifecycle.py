@@ -29,6 +29,7 @@ from .errors import ClusterError
 from .groups import NEEDS
 from .kube import Json, Kube
 from .layout import Folder, Home
+from .locks import held
 from .oci import Store
 from .progress import Progress
 from .push import Registry
@@ -50,10 +51,11 @@ def _make_plan(home: Home, folder: Folder) -> Plan:
     found = read_plan(folder)
     if found:
         return found
-    others = [plan for path in home.clusters.glob("*/plan.json") if (plan := read_plan(Folder(path.parent)))]
-    plan = Plan(folder.name, choose_slot([other.slot for other in others], network.routes()))
-    folder.root.mkdir(parents=True, exist_ok=True)
-    folder.plan.write_text(plan.to_json())
+    with held(home, "addresses"):
+        others = [plan for path in home.clusters.glob("*/plan.json") if (plan := read_plan(Folder(path.parent)))]
+        plan = Plan(folder.name, choose_slot([other.slot for other in others], network.routes()))
+        folder.root.mkdir(parents=True, exist_ok=True)
+        folder.plan.write_text(plan.to_json())
     return plan
 
 

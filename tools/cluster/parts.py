@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from . import debian, gobuild, images, manifests, wheels
 from .families import Binary, Family
 from .layout import Home
+from .locks import held
 from .oci import Image, Store
 from .progress import Progress, Running
 from .shell import run
@@ -58,16 +58,6 @@ def sources(home: Home) -> images.Sources:
 def group_images(home: Home, groups: Iterable[str]) -> list[Image]:
     where = sources(home)
     return [image for group in groups for image in images.BY_GROUP[group](where)]
-
-
-@contextmanager
-def _locked(home: Home, name: str, kind: int = fcntl.LOCK_EX) -> Iterator[None]:
-    """One maker of a thing at a time; a second one waits and then finds it there."""
-    locks = home.root / "locks"
-    locks.mkdir(parents=True, exist_ok=True)
-    with (locks / name).open("w") as lock:
-        fcntl.flock(lock, kind)
-        yield
 
 
 @dataclass(frozen=True)
@@ -147,15 +137,15 @@ def build(home: Home, groups: list[str], *, keep_go_caches: bool = False) -> Non
 
     def make(several: list[Step]) -> None:
         for step in several:
-            with progress.step(step.name, step.title) as running, _locked(home, step.lock or step.name):
+            with progress.step(step.name, step.title) as running, held(home, step.lock or step.name):
                 step.action(running)
 
-    with ThreadPoolExecutor(1) as beside, _locked(home, GO_CACHES, fcntl.LOCK_SH):
+    with ThreadPoolExecutor(1) as beside, held(home, GO_CACHES, fcntl.LOCK_SH):
         fetched = beside.submit(make, fetches)
         make(builds)
         fetched.result()
         make(rest)
-    with _locked(home, "images"):
+    with held(home, "images"):
         store = Store(home.images)
         for image in group_images(home, groups):
             store.image(image)
@@ -166,7 +156,7 @@ def build(home: Home, groups: list[str], *, keep_go_caches: bool = False) -> Non
 def _drop_go_caches(home: Home) -> None:
     """Unless another build uses them just now: that one drops them."""
     try:
-        with _locked(home, GO_CACHES, fcntl.LOCK_EX | fcntl.LOCK_NB):
+        with held(home, GO_CACHES, fcntl.LOCK_EX | fcntl.LOCK_NB):
             gobuild.drop_caches(home)
     except BlockingIOError:
         pass

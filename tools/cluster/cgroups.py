@@ -6,10 +6,11 @@ A kubelet removes pods' groups that it does not know, so that each cluster needs
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,12 +106,16 @@ def processes(name: str) -> set[int]:
     """Every process of the cluster."""
     found: set[int] = set()
     for root in hierarchies().all_roots():
-        for path in (root / name).rglob("cgroup.procs"):
-            try:
-                found.update(int(line) for line in path.read_text().split())
-            except OSError:
-                continue
+        for folder in _groups(root / name):
+            with contextlib.suppress(OSError):
+                found.update(int(line) for line in (folder / "cgroup.procs").read_text().split())
     return found - {0, os.getpid()}
+
+
+def _groups(own: Path) -> Iterator[Path]:
+    """A group and all below it. They come and go while one looks, which os.walk takes as it is."""
+    for folder, _folders, _files in os.walk(own):
+        yield Path(folder)
 
 
 def _signal(pids: Iterable[int], number: signal.Signals) -> None:
@@ -125,8 +130,9 @@ def kill_all(name: str, seconds: float = 20) -> set[int]:
     """Ends every process of the cluster; returns those that are left after the time."""
     end = time.monotonic() + seconds
     while pids := processes(name):
-        for path in (hierarchies().v1.get("freezer", Path("/nonexistent")) / name).rglob("freezer.state"):
-            path.write_text("THAWED")  # a paused process does not die
+        for folder in _groups(hierarchies().v1.get("freezer", Path("/nonexistent")) / name):
+            with contextlib.suppress(OSError):
+                (folder / "freezer.state").write_text("THAWED")  # a paused process does not die
         _signal(pids, signal.SIGKILL)
         if time.monotonic() > end:
             return pids
@@ -140,7 +146,7 @@ def remove(name: str) -> None:
         own = root / name
         if not own.exists():
             continue
-        groups = [folder for folder in own.rglob("*") if folder.is_dir()]
+        groups = [folder for folder in _groups(own) if folder != own]
         for folder in [*sorted(groups, key=lambda path: len(path.parts), reverse=True), own]:
             for _ in range(100):
                 try:

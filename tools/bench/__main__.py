@@ -6,6 +6,7 @@ Seconds depend on the machine; ratios of one run are what to look at. Nothing he
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
@@ -27,6 +28,8 @@ def arguments() -> argparse.Namespace:
 
 def main() -> int:
     given = arguments()
+    # Whoever ends it ends its Postgres too.
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))
     root = Path(__file__).resolve().parents[2]
     before = load()
     with private_postgres(root) as server:

@@ -61,8 +61,8 @@ test: venv ## every tier, two at a time, with a table at the end; TIERS="unit li
 test-cluster: venv cluster-test-build ## the tests on a real Kubernetes with a real KServe; builds what is missing first
 	@$(BIN)/pytest tests/cluster
 
-test-cluster-all: ## the same with KEDA, metrics-server and Kyverno, whose builds take about as long again
-	@$(MAKE) --no-print-directory test-cluster CLUSTER_TEST_GROUPS=base,knative,kserve,triton,keda,metrics,kyverno
+test-cluster-all: ## the same with KEDA and Kyverno, whose builds take about as long again
+	@$(MAKE) --no-print-directory test-cluster CLUSTER_TEST_GROUPS=base,knative,kserve,triton,keda,kyverno
 
 cluster-test-build: ## build what the cluster's tests need, start nothing
 	@mkdir -p .build && flock .build/cluster-build.lock python3 -m tools.cluster build --groups $(CLUSTER_TEST_GROUPS)

@@ -70,7 +70,7 @@ cluster-test-build: ## build what the cluster's tests need, start nothing
 lint: venv ## ruff, mypy, yamllint, ansible-lint, documentation and changelog
 	@tools/dev/lint
 
-sanity: venv ## ansible-test sanity, all tests, no exceptions
+sanity: venv ## ansible-test sanity without ignore files (its shellcheck test where that program is installed)
 	@tools/dev/sanity
 
 importer: venv ## build the collection and let Galaxy's importer judge it

@@ -21,7 +21,10 @@ MAY_IMPORT = {
     **{surface: {"_domain", "_adapters", "_engine", "_ansible"} for surface in SURFACES},
 }
 # Libraries that an outside system is spoken to with: only adapters know them.
-SDKS = {"kubernetes", "urllib3", "psycopg2", "boto3", "botocore", "google", "tritonclient", "nats", "requests", "yaml"}
+SDKS = {
+    *("kubernetes", "urllib3", "psycopg2", "boto3", "botocore", "google", "tritonclient", "nats", "requests", "yaml"),
+    "prometheus_client",
+}
 # Standard library with a clock, chance, or the outside world in it.
 IMPURE = {
     "asyncio",

@@ -105,8 +105,9 @@ class Gate:
         if self.metric == LATENCY:
             found[self.name] = _told_duration(t.cast(float, self.max))
         elif self.max is not None:
-            told = {MEAN_LATENCY: _told_duration, PROMETHEUS: float}.get(self.metric, _told_percent)
-            found["max"] = told(self.max)
+            in_seconds, in_its_unit = self.metric == MEAN_LATENCY, self.metric == PROMETHEUS
+            told = _told_duration(self.max) if in_seconds else _told_percent(self.max)
+            found["max"] = self.max if in_its_unit else told
         if self.min is not None:
             found["min"] = self.min
         if self.over_stable is not None:

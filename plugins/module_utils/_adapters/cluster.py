@@ -11,12 +11,15 @@ import threading
 import typing as t
 
 from .._domain.errors import Drift, LeaseLost, Refused, StaleWrite
+from .._domain.evidence import Pod
 from .._domain.manifest import ENDPOINT_LABEL
+from .._domain.pods import parse_pods
 from .._domain.readiness import Observed
 from . import fence as fencing
 from . import ownership
 from .cluster_info import collect, missing_rights
 from .kubernetes_client import APPLY_PATCH, JSON_PATCH, KubernetesClient, Query
+from .pod_metrics import PodMetrics
 from .service_reader import ServiceReader, service_path
 from .service_watch import watch_services
 
@@ -78,6 +81,20 @@ class KServeCluster:
     def observe(self, namespace: str, name: str) -> Observed:
         """One look: the InferenceService, its Deployment in Standard mode, and its pods unless all is well."""
         return self._reader.observe(namespace, name)
+
+    def pods(self, namespace: str, service: str) -> tuple[Pod, ...]:
+        """The pods of an InferenceService, sorted by revision and name.
+
+        :raises Forbidden: where they may not be listed
+        """
+        return parse_pods(self._reader.pods(namespace, service))
+
+    def metrics(self, namespace: str, service: str, *, triton: bool = False) -> PodMetrics:
+        """What the pods of an InferenceService have counted, asked of themselves; to be closed.
+
+        :param triton: Triton's counters too
+        """
+        return PodMetrics(self._client, namespace, service, triton=triton)
 
     def create(self, manifest: Document, *, fence: int | None = None, dry_run: bool = False) -> Document:
         """POST a new InferenceService.

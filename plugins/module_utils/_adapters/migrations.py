@@ -48,6 +48,8 @@ MIGRATIONS = (
     Migration(3, "rollout", schema.ROLLOUT),
     Migration(4, "events", schema.EVENTS),
     Migration(5, "simulator", schema.SIMULATOR),
+    Migration(6, "simulated_metrics", schema.SIMULATED_METRICS),
+    Migration(6, "rollback", schema.ROLLBACK),
     Migration(RENDERER_VERSION, "intent", schema.INTENT, repeatable=True),
 )
 

@@ -170,6 +170,16 @@ create trigger rollout_event_append_only before update or delete or truncate on 
     for each statement execute function serving.append_only();
 """
 
+# A way back after a promotion is a rollout of its own.
+ROLLBACK = """
+alter table serving.rollout drop constraint rollout_strategy_check;
+alter table serving.rollout add constraint rollout_strategy_check
+    check (strategy in ('canary', 'ab', 'blue_green', 'rollback'));
+alter table serving.rollout add column endpoint_name text, add column evidence jsonb not null default '{}';
+comment on column serving.rollout.evidence is 'counters and the judge''s state after the last look';
+comment on column serving.rollout.command is 'what a person asked for; taken by whoever drives the rollout';
+"""
+
 EVENTS = """
 create table serving.dead_letter (
     id bigint generated always as identity primary key,
@@ -208,6 +218,20 @@ create table serving.simulated_service (
 );
 """
 
+SIMULATED_METRICS = """
+create table serving.simulated_metrics (
+    namespace text not null,
+    name text not null,
+    uid text not null,
+    looks bigint not null default 0,
+    read_at timestamptz not null,
+    shares jsonb not null,
+    counters jsonb not null,
+    primary key (namespace, name)
+);
+comment on column serving.simulated_metrics.shares is 'percent of the traffic by revision since read_at';
+"""
+
 # The hash covers what the rendering depends on, so a row that was edited by hand in SQL is seen as well.
 INTENT = f"""
 drop view if exists serving.intent;
@@ -223,4 +247,4 @@ from endpoints e
 left join model_versions v on v.id = e.model_version_id;
 """
 
-__all__ = ("DEPLOYMENT", "EVENTS", "INTENT", "PLATFORM", "PLATFORM_COLUMNS", "ROLLOUT", "SIMULATOR")
+__all__ = ("DEPLOYMENT", "EVENTS", "INTENT", "PLATFORM", "PLATFORM_COLUMNS", "ROLLBACK", "ROLLOUT", "SIMULATOR")

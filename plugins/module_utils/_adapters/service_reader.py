@@ -10,6 +10,7 @@ import typing as t
 from urllib.parse import quote
 
 from .._domain.errors import Forbidden
+from .._domain.pods import SERVICE_LABEL
 from .._domain.readiness import Observed, observe
 from .._domain.versions import STANDARD
 from .kubernetes_client import KubernetesClient
@@ -22,7 +23,6 @@ Document = dict[str, t.Any]
 Documents = list[Document]
 
 _GROUP = "/apis/serving.kserve.io/v1beta1"
-_SERVICE_LABEL = "serving.kserve.io/inferenceservice"
 _PAGE = 500
 _RESTARTS = 2
 
@@ -71,10 +71,17 @@ class ServiceReader:
             self._note_unreadable("Deployments", namespace, error)
             return None
 
-    def _pods(self, namespace: str, name: str) -> Documents:
+    def pods(self, namespace: str, name: str) -> Documents:
+        """The raw pods of an InferenceService.
+
+        :raises Forbidden: where they may not be listed
+        """
         path = f"/api/v1/namespaces/{quote(namespace, safe='')}/pods"
+        return self._pages(path, f"list pods of {namespace}/{name}", f"{SERVICE_LABEL}={name}")
+
+    def _pods(self, namespace: str, name: str) -> Documents:
         try:
-            return self._pages(path, f"list pods of {namespace}/{name}", f"{_SERVICE_LABEL}={name}")
+            return self.pods(namespace, name)
         except Forbidden as error:
             self._note_unreadable("pods", namespace, error)
             return []

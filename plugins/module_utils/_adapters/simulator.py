@@ -14,9 +14,12 @@ import typing as t
 import uuid
 
 from .._domain.errors import LeaseLost, StaleWrite
-from .._domain.readiness import Observed
+from .._domain.evidence import Pod
+from .._domain.readiness import Observed, observe
+from .._domain.simulated_load import simulated_pods
 from .._domain.simulation import State, admit, look, tick
 from .postgres import Postgres
+from .simulated_metrics import SimulatedMetrics, profiles
 
 __all__ = ("Simulator",)
 
@@ -128,6 +131,30 @@ class Simulator:
         )
         if not deleted:
             self._check_fence(namespace, name, fence)
+            return
+        self._postgres.execute(
+            "delete from serving.simulated_metrics where namespace = %s and name = %s", (namespace, name)
+        )
+
+    def pods(self, namespace: str, service: str) -> tuple[Pod, ...]:
+        """One pod for each revision that Knative would keep: those in the traffic list, at 0 % too, and the newest."""
+        row = self._postgres.row(
+            "select s.object, s.state, m.counters from serving.simulated_service s left join serving.simulated_metrics m"
+            " on (m.namespace, m.name, m.uid) = (s.namespace, s.name, s.uid) where s.namespace = %s and s.name = %s",
+            (namespace, service),
+        )
+        revisions = [] if row is None else row["state"].get("revisions") or []
+        if row is None or not revisions:
+            return ()
+        kept = {target.revision for target in observe(row["object"]).traffic} | {revisions[-1]["name"]}
+        counted = {name for name, load in (row["counters"] or {}).items() if load["good"] or load["failed"]}
+        known = profiles(self._postgres, revisions)
+        crashed = {name for name, asked in known.items() if asked.crash and name in counted}
+        return simulated_pods([revision for revision in revisions if revision["name"] in kept], crashed)
+
+    def metrics(self, namespace: str, service: str, *, triton: bool = False) -> SimulatedMetrics:
+        """What the revisions have counted; ``KServeCluster.metrics`` is the same for a cluster."""
+        return SimulatedMetrics(self._postgres, namespace, service, triton=triton)
 
     def take(self, namespace: str, name: str, epoch: int) -> None:
         """Nothing to do: the fence here is the store's own epoch."""

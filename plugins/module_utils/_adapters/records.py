@@ -15,8 +15,9 @@ from .postgres import json_value
 
 # After a failure the next attempt of a patient worker: 15 s, 30 s, 1 min ... at most an hour later.
 _BACKOFF = "make_interval(secs => least(3600, 15 * 2 ^ least(d.attempts, 10)))"
+# A rollout keeps its endpoint between one intent and the next.
 _DONE = """
-    lease_owner = null, lease_until = null, observed_at = now(),
+    lease_owner = case when %(keep)s then d.lease_owner end, lease_until = case when %(keep)s then d.lease_until end, observed_at = now(),
     requested_at = case when d.requested_at > d.claimed_at then d.requested_at end
 """
 _MINE = "where d.endpoint_id = %(id)s and d.epoch = %(epoch)s returning d.endpoint_id"
@@ -27,6 +28,16 @@ _PENDING = f"update serving.deployment d set pending = %(pending)s, serving_mode
 _STATUS = """case
         when e.status in ('DELETING', 'DELETED') then e.status
         when i.intent_hash = %(hash)s then 'READY' else 'DEPLOYING' end"""
+# Whoever applies an intent that a rollout has not written ends that rollout, in the same statement.
+_SUPERSEDED = """, superseded as (
+    update serving.rollout r set state = 'finished', outcome = 'superseded', finished_at = now(), updated_at = now(),
+        reason = 'another intent was written and applied'
+    from mine where r.endpoint_id = mine.endpoint_id and r.finished_at is null and r.expected_hash is distinct from %(hash)s
+    returning r.id, r.step
+), told as (
+    insert into serving.rollout_event (rollout_id, who, kind, step, message)
+    select id, 'reconcile', 'superseded', step, 'another intent was written and applied' from superseded
+)"""
 # A look that found nothing to do counts no generation and leaves the row alone.
 _CONVERGED = f"""
 with mine as (
@@ -44,7 +55,7 @@ with mine as (
     update endpoints e set url = %(url)s, status = {_STATUS}
     from mine, serving.intent i
     where e.id = mine.endpoint_id and i.id = e.id and (e.url, e.status) is distinct from (%(url)s, {_STATUS})
-)
+){_SUPERSEDED}
 select endpoint_id from mine
 """
 
@@ -60,7 +71,7 @@ with mine as (
         when i.intent_hash <> %(hash)s then 'DEPLOYING'
         when %(serving)s then 'READY' else 'ERROR' end
     from mine, serving.intent i where e.id = mine.endpoint_id and i.id = e.id
-)
+){_SUPERSEDED}
 select endpoint_id from mine
 """
 
@@ -76,7 +87,7 @@ with mine as (
 ), shown as (
     update endpoints e set url = null, status = case when e.status = 'DELETING' then 'DELETED' else e.status end
     from mine where e.id = mine.endpoint_id
-)
+){_SUPERSEDED}
 select endpoint_id from mine
 """
 
@@ -102,8 +113,9 @@ class Records(Leases):
         serving_mode: str | None,
         warnings: t.Sequence[str] = (),
         host: str | None = None,
+        keep: bool = False,
     ) -> None:
-        """The cluster serves this intent: READY, and the lease ends.
+        """The cluster serves this intent: READY, and the lease ends unless it is to be kept.
 
         :param spec: the template that was applied; ``promoted``: it is the stable one now, and not a canary beside it
         """
@@ -119,12 +131,19 @@ class Records(Leases):
             serving_mode=serving_mode,
             warnings=json_value(list(warnings)),
             host=host,
+            keep=keep,
         )
 
     def record_failed(
-        self, claim: Claim, message: str, *, serving: bool, warnings: t.Sequence[str] | None = None
+        self,
+        claim: Claim,
+        message: str,
+        *,
+        serving: bool,
+        warnings: t.Sequence[str] | None = None,
+        keep: bool = False,
     ) -> None:
-        """Keep the reason; READY while the stable model serves, else ERROR. The lease ends."""
+        """Note the reason; READY while the stable model serves, else ERROR. The lease ends unless it is to be kept."""
         self._write(
             _FAILED,
             claim,
@@ -132,11 +151,12 @@ class Records(Leases):
             message=message,
             serving=serving,
             warnings=json_value(None if warnings is None else list(warnings)),
+            keep=keep,
         )
 
     def record_deleted(self, claim: Claim) -> None:
         """Nothing of it is on the cluster any more: DELETED, and the lease ends."""
-        self._write(_DELETED, claim)
+        self._write(_DELETED, claim, keep=False, hash="deleted")
 
     def _write(self, sql: str, claim: Claim, **values: t.Any) -> None:
         row = self.database.row(sql, {**values, "id": claim.endpoint.id, "epoch": claim.epoch})

@@ -21,7 +21,7 @@ from ansible.module_utils.basic import AnsibleModule, env_fallback
 Options = dict[str, dict[str, t.Any]]
 
 
-def _env(*names: str) -> tuple[t.Callable[..., t.Any], list[str]]:
+def env(*names: str) -> tuple[t.Callable[..., t.Any], list[str]]:
     return (env_fallback, list(names))
 
 
@@ -42,49 +42,49 @@ STORE: Options = {
 }
 
 CLUSTER: Options = {
-    "kubeconfig": {"type": "path", "fallback": _env("K8S_AUTH_KUBECONFIG")},
-    "context": {"type": "str", "fallback": _env("K8S_AUTH_CONTEXT")},
-    "host": {"type": "str", "fallback": _env("K8S_AUTH_HOST")},
-    "api_key": {"type": "str", "no_log": True, "fallback": _env("K8S_AUTH_API_KEY")},
-    "username": {"type": "str", "fallback": _env("K8S_AUTH_USERNAME")},
-    "password": {"type": "str", "no_log": True, "fallback": _env("K8S_AUTH_PASSWORD")},
-    "client_cert": {"type": "path", "aliases": ["cert_file"], "fallback": _env("K8S_AUTH_CERT_FILE")},
-    "client_key": {"type": "path", "aliases": ["key_file"], "no_log": False, "fallback": _env("K8S_AUTH_KEY_FILE")},
-    "ca_cert": {"type": "path", "aliases": ["ssl_ca_cert"], "fallback": _env("K8S_AUTH_SSL_CA_CERT")},
+    "kubeconfig": {"type": "path", "fallback": env("K8S_AUTH_KUBECONFIG")},
+    "context": {"type": "str", "fallback": env("K8S_AUTH_CONTEXT")},
+    "host": {"type": "str", "fallback": env("K8S_AUTH_HOST")},
+    "api_key": {"type": "str", "no_log": True, "fallback": env("K8S_AUTH_API_KEY")},
+    "username": {"type": "str", "fallback": env("K8S_AUTH_USERNAME")},
+    "password": {"type": "str", "no_log": True, "fallback": env("K8S_AUTH_PASSWORD")},
+    "client_cert": {"type": "path", "aliases": ["cert_file"], "fallback": env("K8S_AUTH_CERT_FILE")},
+    "client_key": {"type": "path", "aliases": ["key_file"], "no_log": False, "fallback": env("K8S_AUTH_KEY_FILE")},
+    "ca_cert": {"type": "path", "aliases": ["ssl_ca_cert"], "fallback": env("K8S_AUTH_SSL_CA_CERT")},
     "validate_certs": {"type": "bool", "aliases": ["verify_ssl"]},
-    "proxy": {"type": "str", "fallback": _env("K8S_AUTH_PROXY")},
-    "no_proxy": {"type": "str", "fallback": _env("K8S_AUTH_NO_PROXY")},
-    "impersonate_user": {"type": "str", "fallback": _env("K8S_AUTH_IMPERSONATE_USER")},
-    "impersonate_groups": {"type": "list", "elements": "str", "fallback": _env("K8S_AUTH_IMPERSONATE_GROUPS")},
+    "proxy": {"type": "str", "fallback": env("K8S_AUTH_PROXY")},
+    "no_proxy": {"type": "str", "fallback": env("K8S_AUTH_NO_PROXY")},
+    "impersonate_user": {"type": "str", "fallback": env("K8S_AUTH_IMPERSONATE_USER")},
+    "impersonate_groups": {"type": "list", "elements": "str", "fallback": env("K8S_AUTH_IMPERSONATE_GROUPS")},
 }
 
 ARTIFACTS: Options = {
     "endpoint_url": {
         "type": "str",
         "aliases": ["aws_endpoint_url", "s3_url"],
-        "fallback": _env("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_URL", "S3_URL"),
+        "fallback": env("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_URL", "S3_URL"),
     },
     "access_key": {
         "type": "str",
         "aliases": ["aws_access_key_id", "aws_access_key"],
         "no_log": False,
-        "fallback": _env("AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY"),
+        "fallback": env("AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY"),
     },
     "secret_key": {
         "type": "str",
         "aliases": ["aws_secret_access_key", "aws_secret_key"],
         "no_log": True,
-        "fallback": _env("AWS_SECRET_ACCESS_KEY", "AWS_SECRET_KEY"),
+        "fallback": env("AWS_SECRET_ACCESS_KEY", "AWS_SECRET_KEY"),
     },
     "session_token": {
         "type": "str",
         "aliases": ["aws_session_token"],
         "no_log": True,
-        "fallback": _env("AWS_SESSION_TOKEN"),
+        "fallback": env("AWS_SESSION_TOKEN"),
     },
-    "profile": {"type": "str", "aliases": ["aws_profile"], "fallback": _env("AWS_PROFILE", "AWS_DEFAULT_PROFILE")},
-    "region": {"type": "str", "aliases": ["aws_region"], "fallback": _env("AWS_REGION", "AWS_DEFAULT_REGION")},
-    "aws_ca_bundle": {"type": "path", "fallback": _env("AWS_CA_BUNDLE")},
+    "profile": {"type": "str", "aliases": ["aws_profile"], "fallback": env("AWS_PROFILE", "AWS_DEFAULT_PROFILE")},
+    "region": {"type": "str", "aliases": ["aws_region"], "fallback": env("AWS_REGION", "AWS_DEFAULT_REGION")},
+    "aws_ca_bundle": {"type": "path", "fallback": env("AWS_CA_BUNDLE")},
     "validate_certs": {"type": "bool", "aliases": ["verify_ssl"]},
 }
 
@@ -95,11 +95,11 @@ DEPLOY: Options = {
         "type": "str",
         "choices": ["simulate", "kserve", "k8s"],
         "default": "simulate",
-        "fallback": _env("DEPLOY_MODE"),
+        "fallback": env("DEPLOY_MODE"),
     },
-    "namespace": {"type": "str", "default": "mlops-serving", "fallback": _env("KSERVE_NAMESPACE")},
-    "name_prefix": {"type": "str", "default": "isvc", "fallback": _env("KSERVE_NAME_PREFIX")},
-    "timeout": {"type": "int", "default": 600, "fallback": _env("DEPLOY_TIMEOUT_SECONDS")},
+    "namespace": {"type": "str", "default": "mlops-serving", "fallback": env("KSERVE_NAMESPACE")},
+    "name_prefix": {"type": "str", "default": "isvc", "fallback": env("KSERVE_NAME_PREFIX")},
+    "timeout": {"type": "int", "default": 600, "fallback": env("DEPLOY_TIMEOUT_SECONDS")},
 }
 
 
@@ -141,4 +141,4 @@ def serving_spec(options: Options, *groups: Options, **constraints: t.Any) -> Ar
     return ArgumentSpec(options=options, **constraints).merge(CONNECTIONS, *groups)
 
 
-__all__ = ("ARTIFACTS", "CLUSTER", "CONNECTIONS", "DEPLOY", "STORE", "ArgumentSpec", "Options", "serving_spec")
+__all__ = ("ARTIFACTS", "CLUSTER", "CONNECTIONS", "DEPLOY", "STORE", "ArgumentSpec", "Options", "env", "serving_spec")

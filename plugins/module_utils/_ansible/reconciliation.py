@@ -28,7 +28,7 @@ from .connections import cluster_parameters, deploy_mode, open_store, store_para
 from .endpoints import is_id
 from .module import Result, diff, failed
 
-__all__ = ("reconcile",)
+__all__ = ("Shared", "engine_settings", "open_cluster", "reconcile")
 
 # Longer than any single call to the cluster, so that a worker which is only slow keeps its endpoints.
 _LEASE_SECONDS = 60.0
@@ -40,7 +40,7 @@ def reconcile(module: AnsibleModule, result: Result) -> None:
     began = time.monotonic()
     store = open_store(module)
     store.ready()
-    cluster = _cluster(module, store)
+    cluster = open_cluster(module, store)
     result.update(host=cluster.host, endpoints=[], failed_endpoints=[])
     outcomes: dict[str, Outcome] = {}
     try:
@@ -74,10 +74,10 @@ def _deploy(module: AnsibleModule, store: Store, cluster: t.Any, outcomes: dict[
     parameters = store_parameters(module.params, os.environ)
     Reconciler(
         # The simulator lives in the store's own connection; more of them would only wait for one another.
-        (lambda: _Shared(store)) if simulated else (lambda: Store.connect(parameters)),
+        (lambda: Shared(store)) if simulated else (lambda: Store.connect(parameters)),
         cluster,
         claim,
-        _settings(module, cluster),
+        engine_settings(module, cluster),
         workers=1 if simulated else max(1, module.params["workers"]),
         on_result=lambda outcome: _keep(outcomes, outcome),
         others=lambda: t.cast(list[t.Any], store.held(owner, scope=scope, settings=claim_settings)),
@@ -86,7 +86,7 @@ def _deploy(module: AnsibleModule, store: Store, cluster: t.Any, outcomes: dict[
 
 def _check(module: AnsibleModule, store: Store, cluster: t.Any, outcomes: dict[str, Outcome]) -> None:
     """Takes the endpoints as a run would, looks, and rolls everything back."""
-    settings = _settings(module, cluster)
+    settings = engine_settings(module, cluster)
 
     class _RollBack(Exception):
         pass
@@ -136,7 +136,7 @@ def _report(module: AnsibleModule, result: Result, outcome: Outcome) -> None:
         result.setdefault("diff", []).append(diff(outcome.before or "", outcome.after or "", header=header))
 
 
-def _cluster(module: AnsibleModule, store: Store) -> t.Any:
+def open_cluster(module: AnsibleModule, store: Store) -> t.Any:
     if deploy_mode(module.params) == "simulate":
         return Simulator(store.database)
     # Only here: a simulated run does not need the kubernetes client.
@@ -145,15 +145,15 @@ def _cluster(module: AnsibleModule, store: Store) -> t.Any:
     return KServeCluster.connect(cluster_parameters(module))
 
 
-def _settings(module: AnsibleModule, cluster: t.Any) -> Settings:
+def engine_settings(module: AnsibleModule, cluster: t.Any) -> Settings:
     info = cluster.info()
     version = (info.get("kserve") or {}).get("version") if isinstance(info.get("kserve"), dict) else info.get("kserve")
     return Settings(
         timeout=float(module.params["timeout"]),
         ttl=_LEASE_SECONDS,
-        default_mode=module.params["default_serving_mode"] or info.get("default_mode") or KNATIVE,
+        default_mode=module.params.get("default_serving_mode") or info.get("default_mode") or KNATIVE,
         kserve_version=parse_version(version) if version else None,
-        strict=module.params["strict"],
+        strict=bool(module.params.get("strict")),
         long_hosts=_long_hosts(info.get("domain_template")),
     )
 
@@ -180,7 +180,10 @@ def _scope(module: AnsibleModule, store: Store) -> Scope:
     if wanted is None:
         return Scope(tenant_id=tenant_id, project_id=project_id)
     matches = []
-    for field, chosen in (("names", [item for item in wanted if not is_id(item)]), ("ids", [item for item in wanted if is_id(item)])):
+    for field, chosen in (
+        ("names", [item for item in wanted if not is_id(item)]),
+        ("ids", [item for item in wanted if is_id(item)]),
+    ):
         if chosen:
             matches += store.endpoints(Scope(tenant_id=tenant_id, project_id=project_id, **{field: tuple(chosen)}))
     found = {str(uuid.UUID(match.id)) for match in matches}
@@ -197,7 +200,7 @@ def _scope(module: AnsibleModule, store: Store) -> Scope:
     return Scope(tenant_id=tenant_id, project_id=project_id, ids=tuple(sorted(found)) or (_NOBODY,))
 
 
-class _Shared:
+class Shared:
     """A store that the run's end does not close."""
 
     def __init__(self, store: Store) -> None:

@@ -33,6 +33,7 @@ class TrafficTarget:
     percent: int
     tag: str | None = None
     latest: bool = False
+    url: str | None = None
 
 
 @dataclass(frozen=True)
@@ -159,6 +160,7 @@ def _target(item: dict[str, t.Any]) -> TrafficTarget:
         percent=int(item.get("percent") or 0),
         tag=item.get("tag"),
         latest=bool(item.get("latestRevision")),
+        url=item.get("url"),
     )
 
 

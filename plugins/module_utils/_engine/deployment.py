@@ -36,7 +36,11 @@ _SLOWEST_POLL = 5
 
 @dataclass(frozen=True)
 class Settings:
-    """:param timeout: seconds that one endpoint may take; :param ttl: seconds of its lease"""
+    """
+    :param timeout: seconds that one endpoint may take
+    :param ttl: seconds of its lease
+    :param keep_lease: the endpoint stays ours at the end, as one intent of a rollout follows the other
+    """
 
     timeout: float = 600.0
     ttl: float = 60.0
@@ -44,6 +48,7 @@ class Settings:
     kserve_version: Version | None = None
     strict: bool = False
     long_hosts: bool = False
+    keep_lease: bool = False
 
 
 @dataclass
@@ -72,7 +77,8 @@ class Result:
 class Deployment:
     """One endpoint's way to what its row asks for."""
 
-    def __init__(self, claim: t.Any, settings: Settings, now: float) -> None:
+    def __init__(self, claim: t.Any, settings: Settings, now: float, *, taken: bool = False) -> None:
+        """:param taken: the cluster knows our epoch already"""
         self._settings = settings
         self._claim = claim
         # The database's clock, carried on by ours: two machines' clocks never meet.
@@ -83,7 +89,8 @@ class Deployment:
         self._stale = 0
         self._waits = 0
         self._writes: dict[str, int] = {}
-        self._taken = False
+        self._taken = taken
+        self.observed: Observed | None = None
         self._wanted: Desired | None = None
         self._rendered: Rendered | None = None
         endpoint = claim.endpoint
@@ -129,7 +136,7 @@ class Deployment:
         if not self._taken:
             cluster.take(*self.key, self._claim.epoch)
             self._taken = True
-        observed = cluster.observe(*self.key)
+        observed = self.observed = cluster.observe(*self.key)
         self._remember(observed)
         step = converge(wanted, self._claim.record, observed, self._now())
         if isinstance(step, Wait):
@@ -144,7 +151,9 @@ class Deployment:
             self._converged(store, cluster, step)
             return None
         if isinstance(step, Delete):
-            cluster.delete(*self.key, uid=observed.uid, resource_version=observed.resource_version, fence=self._claim.epoch)
+            cluster.delete(
+                *self.key, uid=observed.uid, resource_version=observed.resource_version, fence=self._claim.epoch
+            )
         else:
             self._write(store, cluster, step, observed)
         self.result.writes.append(step.why)
@@ -232,13 +241,14 @@ class Deployment:
             serving_mode=self._rendered.mode,
             warnings=self.result.warnings,
             host=cluster.host,
+            keep=self._settings.keep_lease,
         )
         self.result.url, self.result.revision, self.result.note = step.url, step.revision, step.note
         self.result.changed = self.result.changed or claim.endpoint.status != "READY" or claim.endpoint.url != step.url
         self._finish(None, "READY")
 
     def _fail(self, store: Store, step: Failed) -> None:
-        store.record_failed(self._claim, str(step.error), serving=step.serving)
+        store.record_failed(self._claim, str(step.error), serving=step.serving, keep=self._settings.keep_lease)
         self._finish(step.error, "READY" if step.serving else "ERROR")
 
     def _give_up(self, store: Store, error: ServingError) -> None:
@@ -247,7 +257,7 @@ class Deployment:
         serving = self._claim.record.stable_spec is not None
         # The store itself may be away, or the lease lost: the next run sees the row as it is.
         with contextlib.suppress(ServingError):
-            store.record_failed(self._claim, str(error), serving=serving)
+            store.record_failed(self._claim, str(error), serving=serving, keep=self._settings.keep_lease)
         self._finish(error, "READY" if serving else "ERROR")
 
     def _finish(self, error: ServingError | None, status: str) -> None:

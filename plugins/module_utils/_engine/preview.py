@@ -19,7 +19,9 @@ __all__ = ("preview",)
 def preview(claim: t.Any, cluster: Cluster, settings: Settings, now: float) -> Result:
     """What would become of one endpoint. The claim is rolled back by the caller."""
     endpoint = claim.endpoint
-    result = Result(endpoint.name, endpoint.id, claim.namespace, claim.name, status=endpoint.status, url=endpoint.url, done=True)
+    result = Result(
+        endpoint.name, endpoint.id, claim.namespace, claim.name, status=endpoint.status, url=endpoint.url, done=True
+    )
     try:
         wanted, rendered = desired(claim, settings, None)
         observed = cluster.observe(claim.namespace, claim.name)

@@ -178,7 +178,10 @@ class Reconciler:
         if namespace not in self._watched:
             self._watched.add(namespace)
             thread = threading.Thread(
-                target=self._cluster.watch, args=(namespace, self._changed, self._stop), name=f"watch {namespace}", daemon=True
+                target=self._cluster.watch,
+                args=(namespace, self._changed, self._stop),
+                name=f"watch {namespace}",
+                daemon=True,
             )
             thread.start()
 

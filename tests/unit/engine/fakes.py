@@ -159,6 +159,7 @@ class Store:
         serving_mode: str,
         warnings: t.Any,
         host: str,
+        keep: bool = False,
     ) -> None:
         row = self._mine("record_converged", claim)
         if promoted:
@@ -168,7 +169,7 @@ class Store:
         row.applied_hash, row.serving_mode, row.leased, row.last_error = intent_hash, serving_mode, False, None
         row.endpoint = dataclasses.replace(row.endpoint, status="READY", url=url)
 
-    def record_failed(self, claim: Claim, message: str, *, serving: bool) -> None:
+    def record_failed(self, claim: Claim, message: str, *, serving: bool, keep: bool = False) -> None:
         row = self._mine("record_failed", claim)
         row.attempted_hash, row.last_error, row.leased = claim.endpoint.intent_hash, message, False
         row.endpoint = dataclasses.replace(row.endpoint, status="READY" if serving else "ERROR")

@@ -51,6 +51,9 @@ def _adjusted(manifest: Json, plan: Plan) -> Json:
         manifest["spec"]["clusterIP"] = plan.gateway_ip
     elif kind == "Deployment":
         _probe_soon(manifest)
+    elif kind == "HorizontalPodAutoscaler":
+        # Admission makes the parts' requests next to nothing: any use is then hundreds of percent, and more of them is no help here.
+        manifest["spec"]["maxReplicas"] = manifest["spec"].get("minReplicas", 1)
     return manifest
 
 

@@ -78,6 +78,12 @@ def test_gateway_has_its_planned_address() -> None:
     assert adjusted["spec"] == {"ports": [], "clusterIP": PLAN.gateway_ip}
 
 
+@pytest.mark.parametrize(("given", "most"), [({"minReplicas": 2, "maxReplicas": 20}, 2), ({"maxReplicas": 5}, 1)])
+def test_the_parts_do_not_grow(given: dict[str, int], most: int) -> None:
+    (adjusted,) = settings.adjust([_named("HorizontalPodAutoscaler", "activator", "knative-serving", spec=given)], PLAN)
+    assert adjusted["spec"] == {**given, "maxReplicas": most}
+
+
 def test_only_readiness_is_probed_sooner() -> None:
     container = {
         "name": "c",

@@ -21,7 +21,9 @@ def as_data(row: Row, events: t.Sequence[Row] = ()) -> dict[str, t.Any]:
     """What module rollout_info documents."""
     progress = row["progress"]
     last = next((event for event in reversed(events) if event["samples"]), None)
-    shares = next((e["observed"]["shares"] for e in reversed(events) if (e["observed"] or {}).get("shares")), {})
+    shares: dict[str, int] = next(
+        (e["observed"]["shares"] for e in reversed(events) if (e["observed"] or {}).get("shares")), {}
+    )
     plan = plan_from_json(row["plan"])
     return {
         "id": row["id"],

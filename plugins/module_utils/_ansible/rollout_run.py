@@ -396,11 +396,9 @@ class _Session:
         write_report(self.module, self.result, row, events)
         if row["outcome"] in (None, *_GOOD) or self.module.params["action"] == "abort":
             return
-        if (
-            self.module.params["on_rollback"] == "fail"
-            and self.module.params["action"] != "rollback"
-            or row["outcome"] == Outcome.FAILED
-        ):
+        if (self.module.params["on_rollback"] == "fail" and self.module.params["action"] != "rollback") or row[
+            "outcome"
+        ] == Outcome.FAILED:
             said = row["outcome"].replace("_", " ")
             raise Refused(
                 f"{said}: {row['reason']}",

@@ -135,12 +135,12 @@ class Plan:
 
 def plan_from_json(stored: t.Mapping[str, t.Any]) -> Plan:
     """The plan that ``Plan.to_json`` has written."""
-    fields = {name: stored[name] for name in Plan.__dataclass_fields__ if name in stored}
-    hooks = tuple(Hook(**{**hook, "steps": tuple(hook["steps"])}) for hook in fields.pop("hooks", ()))
-    gates = parse_gates(fields.pop("gates", [])) if fields.get("gates") else ()
-    fields.pop("gates", None)
-    lists = {name: tuple(fields.pop(name)) for name in ("steps", "approvals", "golden") if name in fields}
-    return Plan(**fields, **lists, gates=gates, hooks=hooks)
+    fields: dict[str, t.Any] = {name: stored[name] for name in Plan.__dataclass_fields__ if name in stored}
+    fields["hooks"] = tuple(Hook(**{**hook, "steps": tuple(hook["steps"])}) for hook in fields.get("hooks", ()))
+    fields["gates"] = parse_gates(fields["gates"]) if fields.get("gates") else ()
+    for name in ("steps", "approvals", "golden"):
+        fields[name] = tuple(fields.get(name, ()))
+    return Plan(**fields)
 
 
 def parse_plan(asked: t.Mapping[str, t.Any]) -> Plan:

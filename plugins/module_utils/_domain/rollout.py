@@ -370,7 +370,10 @@ def _waits_for(
             return None
         return f"{seen.requests} requests are too few to risk {following} % within {plan.harm_budget} failed requests"
     needed = pacing.required(plan.min_requests, 50 if last else share) if plan.min_requests else 0
-    return None if seen.requests >= needed else f"{seen.requests} of {needed} requests"
+    if seen.requests < needed:
+        return f"{seen.requests} of {needed} requests"
+    # Before all traffic is given, nothing against it is not enough: see pacing.proof_wanted.
+    return "; ".join(verdict.doubts) or None if last else None
 
 
 def _inconclusive(plan: Plan, progress: Progress, now: float, why: str) -> Step:

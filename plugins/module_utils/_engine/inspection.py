@@ -119,7 +119,15 @@ class Inspector:
         totals = ledger.totals.get(candidate, Counts()), ledger.totals.get(stable, Counts())
         block = blocks.get(candidate, Counts()), blocks.get(stable, Counts())
         outside = {gate.name: self._ask(gate) for gate in self._plan.gates if gate.outside}
-        self._judged, verdict = judge(self._plan.gates, self._plan.alpha, self._judged, *block, totals, outside)
+        self._judged, verdict = judge(
+            self._plan.gates,
+            self._plan.alpha,
+            self._judged,
+            *block,
+            totals,
+            outside,
+            min_requests=self._plan.min_requests,
+        )
         if silence is not None and verdict.outcome != "fail":
             verdict = _silent(verdict, silence)
         self._ledger = ledger

@@ -27,11 +27,10 @@ from .deployment import Deployment, Settings
 from .inspection import Inspector, Look
 from .ports import Cluster
 
-__all__ = ("Outside", "RolloutDriver", "Until")
+__all__ = ("Clock", "Outside", "RolloutDriver", "Until")
 
 # Seconds without the store or the cluster before a run gives up; the traffic stays as it is, and the next run goes on.
 _PATIENCE = 120.0
-_BEATS_IN_A_LEASE = 3
 # Looks while nothing is judged: the watch tells of changes, this is for what it misses.
 _IDLE = 1.0
 _SUPERSEDED = "somebody wrote another intent into the endpoint's row"
@@ -47,6 +46,16 @@ class Outside(t.Protocol):
     def smoke(self, address: str | None) -> tuple[str | None, str]: ...
     def load(self, address: str | None, wanted: bool) -> str | None: ...
     def close(self) -> None: ...
+
+
+class Clock:
+    """The time that passes here; a test has one that passes faster."""
+
+    monotonic = staticmethod(time.monotonic)
+
+    @staticmethod
+    def wait(event: threading.Event, seconds: float) -> None:
+        event.wait(seconds)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,6 +95,7 @@ class RolloutDriver:
         until: Until | None = None,
         tell: t.Callable[[dict[str, t.Any]], None] = lambda event: None,
         stop: threading.Event | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self._store, self._rollouts, self._cluster = store, rollouts, cluster
         self._claim, self._row, self._plan = claim, row, plan
@@ -93,10 +103,12 @@ class RolloutDriver:
         self._settings = dataclasses.replace(settings, keep_lease=True, timeout=plan.ready_timeout)
         self._who, self._until, self._tell = who, until or Until(), tell
         self._stop = stop or threading.Event()
+        self._clock = clock or Clock()
         self._progress = Progress.from_json(row["progress"])
         self._first_step = self._progress.step + (0 if self._progress.passed else -1)
         self._expected: str = row["expected_hash"]
         self._offset = 0.0
+        self._pause = _IDLE
         self._deployment: Deployment | None = None
         self._deployed, self._error = "busy", None  # type: tuple[str, str | None]
         self._observed: Observed | None = None
@@ -139,15 +151,15 @@ class RolloutDriver:
                 command, away_since = None, None
             except (Unavailable, StaleWrite) as away:
                 # The traffic stays where it is: nothing is decided on what cannot be seen.
-                away_since = away_since or time.monotonic()
-                if time.monotonic() - away_since > _PATIENCE:
+                away_since = away_since or self._clock.monotonic()
+                if self._clock.monotonic() - away_since > _PATIENCE:
                     raise
-                retry = getattr(away, "retry_after", None) or min(0.2 + (time.monotonic() - away_since) / 4, 5.0)
-                self._changed.wait(retry)
+                retry = getattr(away, "retry_after", None) or min(0.2 + (self._clock.monotonic() - away_since) / 4, 5.0)
+                self._clock.wait(self._changed, retry)
                 continue
             if pause is None or self._stop.is_set():
                 return
-            self._changed.wait(pause)
+            self._clock.wait(self._changed, pause)
             self._changed.clear()
 
     def _beat(self, command: str | None) -> float | None:
@@ -191,7 +203,7 @@ class RolloutDriver:
             events=events,
             taken=self._taken,
         )
-        self._offset = beat["now"] - time.monotonic()
+        self._offset = beat["now"] - self._clock.monotonic()
         return beat
 
     def _see(self, beat: dict[str, t.Any]) -> Seen:
@@ -393,4 +405,4 @@ class RolloutDriver:
 
     def _now(self) -> float:
         """The database's clock, carried on by ours."""
-        return time.monotonic() + self._offset
+        return self._clock.monotonic() + self._offset

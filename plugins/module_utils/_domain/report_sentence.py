@@ -1,0 +1,299 @@
+# Copyright (c) 2026, mlops.serving contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What happened in a rollout and why, in one sentence, and what else a stranger would ask."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+from .gates import ERRORS, LATENCY, MEAN_LATENCY, QUEUE_SHARE
+from .report_story import Mark, Story
+from .report_words import (
+    Json,
+    duration,
+    entries,
+    evidence,
+    fields,
+    latency,
+    number,
+    percent,
+    plural,
+    text,
+    version,
+    whole,
+)
+
+__all__ = ("Headline", "decisive", "failing", "headline", "mark_words", "side_values")
+
+
+@dataclass(frozen=True)
+class Headline:
+    """:param mark: good, bad, warn or plain: how it is drawn, beside the word
+    :param word: the outcome: "Rolled back"
+    :param sentence: what happened and why
+    :param detail: evidence, what it cost, how fast it was undone
+    """
+
+    mark: str
+    word: str
+    sentence: str
+    detail: str
+
+
+def headline(story: Story) -> Headline:
+    rollout = story.rollout
+    outcome = str(rollout.get("outcome") or "")
+    tell = _ENDED.get(outcome, _running)
+    tone, word, sentence = tell(story)
+    detail = [_odds(story), _way_back(story), _cost(story), _both(story)] if outcome else [_cost(story), _both(story)]
+    return Headline(tone, word, sentence, " ".join(part for part in detail if part))
+
+
+def failing(verdict: Json) -> list[Json]:
+    return [fields(finding) for finding in entries(verdict.get("findings")) if fields(finding).get("outcome") == "fail"]
+
+
+def decisive(story: Story) -> Json:
+    """The finding that failed with the most evidence; empty where none did."""
+    found = failing(story.verdict)
+    return max(found, key=lambda finding: number(finding.get("evidence")) or 0.0) if found else {}
+
+
+def side_values(finding: Json, story: Story) -> tuple[str, str]:
+    """Candidate's and stable's value of a finding, in the unit of its gate."""
+    told = _unit(_metric(finding, story))
+    return told(number(finding.get("candidate"))), told(number(finding.get("stable")))
+
+
+def _metric(finding: Json, story: Story) -> str:
+    name = text(finding.get("gate"), 80)
+    for gate in story.gates:
+        if gate.name == name:
+            return gate.metric
+    return LATENCY if name.startswith(("p5", "p9")) else name
+
+
+def _unit(metric: str) -> t.Callable[[float | None], str]:
+    if metric in (ERRORS, LATENCY, QUEUE_SHARE):
+        return percent
+    if metric == MEAN_LATENCY:
+        return latency
+    return lambda value: "-" if value is None else f"{value:,.4g}"
+
+
+def _names(story: Story) -> tuple[str, str]:
+    rollout = story.rollout
+    return version(rollout.get("candidate"), "the candidate"), version(rollout.get("stable"), "the stable version")
+
+
+def _start(words: str) -> str:
+    return words[:1].upper() + words[1:]
+
+
+def _reason(story: Story) -> str:
+    settled = story.settled.event.get("message") if story.settled else None
+    return text(story.rollout.get("reason") or settled, 300).rstrip(".")
+
+
+def _against(story: Story) -> str:
+    """Why it failed, as a clause that follows the candidate's name; empty where no gate said so."""
+    finding = decisive(story)
+    if not finding:
+        return ""
+    metric, (candidate, stable) = _metric(finding, story), side_values(finding, story)
+    name, limit = text(finding.get("gate"), 80), text(finding.get("limit"), 80)
+    compared = f", against {stable} on {_names(story)[1]}" if stable != "-" else ""
+    allowed = f" (limit: {limit})" if limit else ""
+    if candidate == "-":
+        return ""
+    if metric == ERRORS:
+        return f"failed {candidate} of its requests{compared}{allowed}"
+    if metric == LATENCY:
+        bound = next((gate.max for gate in story.gates if gate.name == name and gate.max), None)
+        slow = f"slower than {latency(bound)}" if bound else "too slow"
+        return f"answered {candidate} of its requests {slow}{compared}{allowed}"
+    if metric == MEAN_LATENCY:
+        return f"took {candidate} a request on average{compared}{allowed}"
+    if metric == QUEUE_SHARE:
+        return f"let requests wait in its queue for {candidate} of their time{compared}{allowed}"
+    return f"failed the gate {name} with {candidate}{compared}{allowed}"
+
+
+def _share(story: Story) -> str:
+    """At how much traffic it was decided."""
+    share = story.settled.share if story.settled else None
+    return f"at {share:g} % of the traffic " if share else ""
+
+
+def _rolled_back(story: Story) -> tuple[str, str, str]:
+    candidate, stable = _names(story)
+    against, reason, share = _against(story), _reason(story), _share(story)
+    if str(story.rollout.get("strategy")) == "rollback" and not against:
+        return "bad", "Rolled back", f"{_start(candidate)} did not come up: {reason or 'no reason was recorded'}."
+    if against:
+        return "bad", "Rolled back", f"{_start(candidate)} was sent back {share}to {stable}: it {against}."
+    return (
+        "bad",
+        "Rolled back",
+        f"{_start(candidate)} was sent back {share}to {stable}: {reason or 'no reason was recorded'}.",
+    )
+
+
+def _promoted(story: Story) -> tuple[str, str, str]:
+    candidate, stable = _names(story)
+    seen = story.totals[0]
+    took = duration(story.end)
+    if fields(story.rollout.get("plan")).get("strategy") == "rollback" or story.rollout.get("strategy") == "rollback":
+        return "good", "Promoted", f"{_start(candidate)} serves again in place of {stable}, after {took}."
+    sentence = f"{_start(candidate)} replaced {stable} after {took}"
+    if not seen.requests:
+        return "good", "Promoted", f"{sentence}; it had not been asked for anything before."
+    errors = f"{percent(seen.errors)} errors"
+    compared = f" ({percent(story.totals[1].errors)} on {stable})" if story.totals[1].requests else ""
+    failed = failing(fields(story.verdict))
+    against = "with evidence against it" if failed else "nothing spoke against it"
+    return "good", "Promoted", f"{sentence}: {plural(seen.requests, 'request')}, {errors}{compared}, and {against}."
+
+
+def _aborted(story: Story) -> tuple[str, str, str]:
+    candidate, stable = _names(story)
+    who = text(story.settled.event.get("who"), 80) if story.settled else ""
+    reason = _reason(story)
+    asked = reason in ("", "asked to")
+    return (
+        "warn",
+        "Aborted",
+        f"{_start(who) if who else 'Somebody'} stopped the rollout of {candidate}; {stable} serves."
+        + ("" if asked else f" Reason: {reason}."),
+    )
+
+
+def _superseded(story: Story) -> tuple[str, str, str]:
+    candidate, stable = _names(story)
+    reason = _reason(story)
+    return (
+        "warn",
+        "Superseded",
+        (
+            f"Somebody asked for something else while {candidate} was being rolled out; {stable} got its traffic back first"
+            f"{': ' + reason if reason else ''}."
+        ),
+    )
+
+
+def _failed(story: Story) -> tuple[str, str, str]:
+    candidate, _stable = _names(story)
+    return "bad", "Failed", f"The rollout of {candidate} failed: {_reason(story) or 'no reason was recorded'}."
+
+
+def _returned(story: Story) -> tuple[str, str, str]:
+    candidate, stable = _names(story)
+    told = "The A/B of" if story.rollout.get("strategy") == "ab" else "The rollout of"
+    reason = _reason(story)
+    return (
+        "plain",
+        "Returned",
+        (
+            f"{told} {candidate} against {stable} ended with {stable} after {duration(story.end)}{': ' + reason if reason else ''}."
+        ),
+    )
+
+
+def _running(story: Story) -> tuple[str, str, str]:
+    candidate, stable = _names(story)
+    state = str(story.rollout.get("state") or "")
+    share = story.shares[-1][1] if story.shares else 0.0
+    where = f"{_start(candidate)} takes {share:g} % of the traffic, {stable} the rest"
+    last = next((mark for mark in reversed(story.marks) if mark.kind in _HELD), None)
+    if state == "paused":
+        held = text(last.event.get("message"), 300).rstrip(".") if last else ""
+        why = _reason(story) or held or "no reason was recorded"
+        if last and last.kind == "approval":
+            return "warn", "Waits for a person", f"{where}: {why}."
+        if last and last.kind == "drift":
+            return "warn", "Stopped by a change", f"{where}: {why}."
+        return "warn", "Paused", f"{where}: {why}."
+    if state == "returning":
+        against = _against(story) or _reason(story)
+        return (
+            "bad",
+            "Going back",
+            f"{_start(candidate)} is being sent back to {stable}{': it ' + against if against else ''}.",
+        )
+    if state == "promoting":
+        return "good", "Being promoted", f"{_start(candidate)} is taking over from {stable}."
+    return "plain", "Running", f"{where}; nothing speaks against it so far."
+
+
+_HELD = ("paused", "approval", "drift")
+_ENDED: dict[str, t.Callable[[Story], tuple[str, str, str]]] = {
+    "rolled_back": _rolled_back,
+    "promoted": _promoted,
+    "aborted": _aborted,
+    "superseded": _superseded,
+    "failed": _failed,
+    "returned": _returned,
+}
+
+
+def _odds(story: Story) -> str:
+    finding = decisive(story)
+    found, needed = number(finding.get("evidence")), number(finding.get("needed"))
+    if not found or found <= 1:
+        return ""
+    asked = f", where {evidence(needed)} is enough" if needed and needed > 1 else ""
+    after = f" after {plural(whole(finding.get('requests')), 'request')}" if whole(finding.get("requests")) else ""
+    return f"Evidence against it {evidence(found)}{after}{asked}."
+
+
+def _way_back(story: Story) -> str:
+    settled, back = story.settled, story.returned
+    if settled is None or back is None or settled.kind != "returning":
+        return ""
+    return f"{_start(_names(story)[1])} had all traffic again {duration(back.at - settled.at)} after the verdict."
+
+
+def _cost(story: Story) -> str:
+    candidate, stable = _names(story)
+    on_candidate, on_stable = story.totals
+    if not on_candidate.requests and not on_stable.requests:
+        return "No request was counted."
+    failed = plural(on_candidate.failed, "request")
+    return f"{failed} failed on {candidate}, {on_stable.failed:,} on {stable}."
+
+
+def _both(story: Story) -> str:
+    """Stable may be the worse one; nobody should run back into it without knowing."""
+    worse = number(fields(story.verdict).get("stable_worse")) or 0.0
+    if worse < 20:
+        return ""
+    return f"Note: {_names(story)[1]} fails more than {_names(story)[0]} (evidence {evidence(worse)})."
+
+
+def mark_words(mark: Mark) -> str:
+    """A decision in one or two words, for its row and its tooltip."""
+    return _KINDS.get(mark.kind, text(mark.kind, 30) or "unknown")
+
+
+_KINDS = {
+    "started": "started",
+    "staged": "staged at 0 %",
+    "raised": "share raised",
+    "passed": "step passed",
+    "approval": "waits for approval",
+    "hook": "hook",
+    "paused": "paused",
+    "resumed": "resumed",
+    "command": "command",
+    "promoting": "promotion begins",
+    "promoted": "promoted",
+    "returning": "sent back",
+    "returned": "stable has all traffic",
+    "restored": "stable restored",
+    "drift": "changed by somebody",
+    "superseded": "superseded",
+    "finished": "finished",
+}

@@ -80,7 +80,7 @@ class SimulatedMetrics:
         # The statement above has locked the row: what another process counted is in it, and the time is read after the wait.
         kept = self._postgres.one(
             "select looks, shares, counters, clock_timestamp() as now,"
-            " greatest(0, extract(epoch from clock_timestamp() - read_at))::float8 as seconds"
+            " case looks when 0 then 0 else greatest(0, extract(epoch from clock_timestamp() - read_at)) end::float8 as seconds"
             " from serving.simulated_metrics where namespace = %s and name = %s",
             where,
         )

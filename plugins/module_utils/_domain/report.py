@@ -12,7 +12,7 @@ from html import escape
 
 from . import report_tables as tables
 from .report_chart import chart, described, seal
-from .report_sentence import headline
+from .report_sentence import headline, mark_told
 from .report_story import Story, tell
 from .report_style import CHART, DARK, LIGHT, PAGE, resolved, variables
 from .report_words import Json, duration, fields, text
@@ -53,7 +53,7 @@ def html(rollout: Json, events: t.Iterable[Json]) -> str:
 <main>
 {_simulated(rollout)}<header>
 <div class="top">
-<svg class="seal" viewBox="0 0 76 76" aria-hidden="true">{seal(told.mark)}</svg>
+<svg class="seal" viewBox="0 0 76 76" aria-hidden="true">{seal(told.mark, told.sign)}</svg>
 <div>
 <p class="word {told.mark}">{escape(told.word)}</p>
 <h1>{escape(told.sentence)}</h1>
@@ -99,12 +99,12 @@ def svg(rollout: Json, events: t.Iterable[Json], dark: bool = False) -> str:
     lines = textwrap.wrap(told.sentence, 76)[:4]
     more = textwrap.wrap(told.detail, 122)[:3]
     parts = [
-        seal(told.mark, 60, 24, 24),
+        seal(told.mark, told.sign, 60, 24, 24),
         f'<text class="word {told.mark}" x="104" y="36">{escape(told.word.upper())}</text>',
     ]
     if rollout.get("simulated"):
         parts.append(
-            '<rect class="sim-box" x="818" y="18" width="158" height="30" rx="6"/><text class="sim" x="897" y="39">SIMULATED</text>'
+            '<rect class="sim-box" x="818" y="12" width="158" height="27" rx="6"/><text class="sim" x="897" y="32">SIMULATED</text>'
         )
     y = 62.0
     for line in lines:
@@ -123,14 +123,17 @@ def svg(rollout: Json, events: t.Iterable[Json], dark: bool = False) -> str:
     shown = text("  \u00b7  ".join(fact for fact in facts if fact), 130)
     parts.append(f'<text class="facts" x="104" y="{y + 4:g}">{escape(shown)}</text>')
     drawn, bottom = chart(story, _WIDE, "picture", y + 26)
-    height = bottom + 12
+    told_below, bottom = _legend(story, bottom + 16)
+    height = bottom + 4
     style = CHART + (
         ".sheet{fill:var(--card);stroke:var(--line)}"
         ".chart text.word{font-size:14px;font-weight:700;letter-spacing:.06em}"
         + "".join(f".chart text.word.{tone}{{fill:var(--{tone})}}" for tone in ("good", "bad", "warn", "plain"))
         + ".chart text.sentence{font-size:20px;font-weight:600;fill:var(--ink)}.chart text.more{font-size:13.5px}"
         ".chart text.facts{font-size:12.5px;fill:var(--ink)}"
-        ".sim-box{fill:var(--warn-fill);stroke:var(--warn);stroke-width:2;stroke-dasharray:6 3}"
+        ".chart text.told{font-size:12.5px;fill:var(--ink)}.chart .told-no{font-weight:700}"
+        + "".join(f".chart .told-no.{tone}{{fill:var(--{tone})}}" for tone in ("good", "bad", "warn", "plain"))
+        + ".sim-box{fill:var(--warn-fill);stroke:var(--warn);stroke-width:2;stroke-dasharray:6 3}"
         ".chart text.sim{fill:var(--warn);font-size:18px;font-weight:700;letter-spacing:.1em;text-anchor:middle}"
     )
     return (
@@ -138,8 +141,24 @@ def svg(rollout: Json, events: t.Iterable[Json], dark: bool = False) -> str:
         f' aria-labelledby="picture-title picture-text"><title id="picture-title">{escape(f"{told.word}: {told.sentence}")}</title>'
         f'<desc id="picture-text">{escape(f"{told.detail} {described(story)}")}</desc><style>{resolved(style, palette)}</style>'
         f'<rect class="sheet" x="0.5" y="0.5" width="{_WIDE - 1}" height="{height - 1:g}" rx="12"/>'
-        f"{resolved(''.join(parts) + drawn, palette)}</svg>\n"
+        f"{resolved(''.join(parts) + drawn + told_below, palette)}</svg>\n"
     )
+
+
+def _legend(story: Story, y: float) -> tuple[str, float]:
+    """The numbers in words, where there is no table; the middle of many is left out."""
+    marks = story.marks if len(story.marks) <= 24 else [*story.marks[:8], *story.marks[-16:]]
+    parts, x = [], 60.0
+    for mark in marks:
+        words = mark_told(mark)
+        width = 6.8 * (len(words) + len(str(mark.number))) + 22
+        if x + width > _WIDE - 20 and x > 60:
+            x, y = 60.0, y + 19
+        parts.append(
+            f'<text class="told" x="{x:g}" y="{y:g}"><tspan class="told-no {mark.tone}">{mark.number}</tspan> {escape(words)}</text>'
+        )
+        x += width
+    return "".join(parts), y + 12
 
 
 def _embedded(story: Story, width: int, ids: str) -> str:

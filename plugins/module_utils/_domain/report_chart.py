@@ -30,9 +30,9 @@ def chart(story: Story, width: int, ids: str, top: float = 0.0) -> tuple[str, fl
     :returns: the elements, and where they end
     """
     narrow = width <= 600
-    left, right = (46.0, width - 10.0) if narrow else (60.0, width - 24.0)
+    left, right = (56.0, width - 10.0) if narrow else (60.0, width - 24.0)
     span = max(story.end, 1.0)
-    x = Scale(0.0, span * 1.02, left, right)
+    x = Scale(0.0, span * 1.035, left, right)
     parts: list[str] = []
     at = top + _STRIP
     first = at + 22
@@ -55,18 +55,22 @@ def chart(story: Story, width: int, ids: str, top: float = 0.0) -> tuple[str, fl
     return "".join(parts), bottom + 26
 
 
-def seal(tone: str, size: float = 76, x: float = 0, y: float = 0) -> str:
-    """The outcome as a sign that is known without its colour: a tick, an arrow back, a pause, a ring."""
-    sign = {
-        "good": '<path d="M20 39l13 13 24-27"/>',
-        "bad": '<path d="M25 22L15 33l10 11"/><path d="M16 33h27c9 0 15 6 15 13s-6 12-14 12h-9"/>',
-        "warn": '<path d="M29 24v28M47 24v28"/>',
-        "plain": '<path d="M38 20v18l13 9"/>',
-    }[tone]
+def seal(tone: str, sign: str, size: float = 76, x: float = 0, y: float = 0) -> str:
+    """The outcome as a sign that is known without its colour."""
     return (
         f'<g transform="translate({x:g} {y:g}) scale({size / 76:g})"><circle cx="38" cy="38" r="36" style="fill:var(--{tone})"/>'
-        f'<g style="fill:none;stroke:var(--on-mark);stroke-width:7;stroke-linecap:round;stroke-linejoin:round">{sign}</g></g>'
+        f'<g style="fill:none;stroke:var(--on-mark);stroke-width:7;stroke-linecap:round;stroke-linejoin:round">{_SIGNS[sign]}</g></g>'
     )
+
+
+_SIGNS = {
+    "tick": '<path d="M20 39l13 13 24-27"/>',
+    "back": '<path d="M25 22L15 33l10 11"/><path d="M16 33h27c9 0 15 6 15 13s-6 12-14 12h-9"/>',
+    "pause": '<path d="M29 24v28M47 24v28"/>',
+    "stop": '<path d="M27 27h22v22h-22z"/>',
+    "cross": '<path d="M26 26l24 24M50 26l-24 24"/>',
+    "clock": '<path d="M38 20v18l13 9"/>',
+}
 
 
 def _traffic_top(story: Story) -> float:
@@ -165,9 +169,10 @@ def _errors(story: Story, frame: Frame, narrow: bool) -> str:
     parts = [
         _heading(frame, "Failed requests", _keys(story), narrow),
         _grid(frame, ratio_ticks(frame.y.high), percent),
-        _limit(frame, story.error_limit, f"limit {percent(story.error_limit)}"),
+        _limit(frame, story.error_limit),
         _curve(frame, story.stable, lambda window: window.errors, "stable"),
         _curve(frame, story.candidate, lambda window: window.errors, "candidate"),
+        _limit_name(frame, story.error_limit, f"limit {percent(story.error_limit)}"),
     ]
     if not any(window.requests for window in (*story.candidate, *story.stable)):
         parts.append(_nothing(frame, "no requests were counted"))
@@ -184,24 +189,32 @@ def _latencies(story: Story, frame: Frame, narrow: bool) -> str:
         keys = [*keys, ("candidate mean", "mean")]
         name = "Latency, p99 and mean" if narrow else "Latency: 99 % are faster (p99), and mean"
     parts = [_heading(frame, name, keys, narrow), _grid(frame, ratio_ticks(frame.y.high), latency)]
-    parts.append(_limit(frame, story.p99_limit, f"p99 limit {latency(story.p99_limit)}"))
-    parts.append(_limit(frame, story.mean_limit, f"mean limit {latency(story.mean_limit)}"))
+    parts += [_limit(frame, story.p99_limit), _limit(frame, story.mean_limit)]
     for css, windows in (("stable", story.stable), ("candidate", story.candidate)):
         if mean:
             parts.append(_curve(frame, windows, lambda window: window.mean, f"{css} mean" if p99 else css))
         if p99:
             parts.append(_curve(frame, windows, lambda window: window.p99, css))
+    parts.append(_limit_name(frame, story.p99_limit, f"p99 limit {latency(story.p99_limit)}"))
+    parts.append(_limit_name(frame, story.mean_limit, f"mean limit {latency(story.mean_limit)}"))
     if not keys:
         parts.append(_nothing(frame, "no latency was measured"))
     return "".join(parts)
 
 
-def _limit(frame: Frame, limit: float | None, words: str) -> str:
+def _limit(frame: Frame, limit: float | None) -> str:
     if limit is None or limit > frame.y.high:
         return ""
     y = frame.y(limit)
     over = f'<rect class="over" x="{frame.left:.1f}" y="{frame.top:.1f}" width="{frame.right - frame.left:.1f}" height="{max(0.0, y - frame.top):.1f}"/>'
-    return over + line(frame.left, y, frame.right, y, "limit") + label(frame.left + 5, y - 5, words, "limit-name halo")
+    return over + line(frame.left, y, frame.right, y, "limit")
+
+
+def _limit_name(frame: Frame, limit: float | None, words: str) -> str:
+    """Over the curves, so that it can be read."""
+    if limit is None or limit > frame.y.high:
+        return ""
+    return label(frame.left + 5, frame.y(limit) - 5, words, "limit-name halo")
 
 
 def _curve(frame: Frame, windows: t.Sequence[Window], value: t.Callable[[Window], float | None], css: str) -> str:
@@ -219,7 +232,7 @@ def _curve(frame: Frame, windows: t.Sequence[Window], value: t.Callable[[Window]
         path.append(f"{'L' if pen else 'M'}{x:.1f} {y:.1f}")
         following = value(windows[index + 1]) if index + 1 < len(windows) else None
         if dotted or (not pen and following is None):
-            dots.append(dot(x, y, css.split()[0]))
+            dots.append(dot(x, y, css) if "mean" not in css else "")
         pen = True
     return f'<path class="{css}" d="{"".join(path)}"/>{"".join(dots)}' if path else ""
 

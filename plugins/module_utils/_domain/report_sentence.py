@@ -26,19 +26,21 @@ from .report_words import (
     whole,
 )
 
-__all__ = ("Headline", "decisive", "failing", "headline", "mark_words", "side_values")
+__all__ = ("Headline", "decisive", "failing", "headline", "mark_told", "mark_words", "side_values")
 
 
 @dataclass(frozen=True)
 class Headline:
     """:param mark: good, bad, warn or plain: how it is drawn, beside the word
     :param word: the outcome: "Rolled back"
+    :param sign: of the seal, known without its colour
     :param sentence: what happened and why
     :param detail: evidence, what it cost, how fast it was undone
     """
 
     mark: str
     word: str
+    sign: str
     sentence: str
     detail: str
 
@@ -48,8 +50,16 @@ def headline(story: Story) -> Headline:
     outcome = str(rollout.get("outcome") or "")
     tell = _ENDED.get(outcome, _running)
     tone, word, sentence = tell(story)
-    detail = [_odds(story), _way_back(story), _cost(story), _both(story)] if outcome else [_cost(story), _both(story)]
-    return Headline(tone, word, sentence, " ".join(part for part in detail if part))
+    detail = [_cost(story), _both(story)]
+    if outcome == "returned":
+        detail = [f"Reason: {_reason(story)}." if _reason(story) else "", *detail]
+    elif outcome:
+        detail = [_odds(story), _way_back(story), *detail]
+    state = str(rollout.get("state") or "")
+    sign = _SIGNS.get(outcome) or {"paused": "pause", "returning": "back"}.get(state, "clock")
+    words = (sentence, " ".join(part for part in detail if part))
+    # A number stays on the line of its sign.
+    return Headline(tone, word, sign, *(part.replace(" %", "\u00a0%") for part in words))
 
 
 def failing(verdict: Json) -> list[Json]:
@@ -122,24 +132,15 @@ def _against(story: Story) -> str:
     return f"failed the gate {name} with {candidate}{compared}{allowed}"
 
 
-def _share(story: Story) -> str:
-    """At how much traffic it was decided."""
-    share = story.settled.share if story.settled else None
-    return f"at {share:g} % of the traffic " if share else ""
-
-
 def _rolled_back(story: Story) -> tuple[str, str, str]:
     candidate, stable = _names(story)
-    against, reason, share = _against(story), _reason(story), _share(story)
-    if str(story.rollout.get("strategy")) == "rollback" and not against:
-        return "bad", "Rolled back", f"{_start(candidate)} did not come up: {reason or 'no reason was recorded'}."
+    against, reason = _against(story), _reason(story) or "no reason was recorded"
+    given = story.settled.share if story.settled else None
     if against:
-        return "bad", "Rolled back", f"{_start(candidate)} was sent back {share}to {stable}: it {against}."
-    return (
-        "bad",
-        "Rolled back",
-        f"{_start(candidate)} was sent back {share}to {stable}: {reason or 'no reason was recorded'}.",
-    )
+        where = f"At {given:g} % of the traffic, {candidate}" if given else _start(candidate)
+        return "bad", "Rolled back", f"{where} {against}. {_start(stable)} serves again."
+    share = f" at {given:g} % of the traffic" if given else ""
+    return "bad", "Rolled back", f"{_start(candidate)} was taken back{share}, and {stable} serves: {reason}."
 
 
 def _promoted(story: Story) -> tuple[str, str, str]:
@@ -172,16 +173,10 @@ def _aborted(story: Story) -> tuple[str, str, str]:
 
 
 def _superseded(story: Story) -> tuple[str, str, str]:
-    candidate, stable = _names(story)
+    candidate, _stable = _names(story)
     reason = _reason(story)
-    return (
-        "warn",
-        "Superseded",
-        (
-            f"Somebody asked for something else while {candidate} was being rolled out; {stable} got its traffic back first"
-            f"{': ' + reason if reason else ''}."
-        ),
-    )
+    told = f": {reason}" if reason else ""
+    return "warn", "Superseded", f"The rollout of {candidate} gave way to a newer request{told}."
 
 
 def _failed(story: Story) -> tuple[str, str, str]:
@@ -192,14 +187,16 @@ def _failed(story: Story) -> tuple[str, str, str]:
 def _returned(story: Story) -> tuple[str, str, str]:
     candidate, stable = _names(story)
     told = "The A/B of" if story.rollout.get("strategy") == "ab" else "The rollout of"
+    sentence = f"{told} {candidate} against {stable} ended with {stable} after {duration(story.end)}"
+    mine, theirs = story.totals
+    if mine.requests and theirs.requests:
+        sentence += (
+            f": {percent(mine.errors)} of {plural(mine.requests, 'request')} failed on {candidate},"
+            f" {percent(theirs.errors)} of {theirs.requests:,} on {stable}"
+        )
+        return "plain", "Returned", f"{sentence}."
     reason = _reason(story)
-    return (
-        "plain",
-        "Returned",
-        (
-            f"{told} {candidate} against {stable} ended with {stable} after {duration(story.end)}{': ' + reason if reason else ''}."
-        ),
-    )
+    return "plain", "Returned", f"{sentence}{': ' + reason if reason else ''}."
 
 
 def _running(story: Story) -> tuple[str, str, str]:
@@ -228,6 +225,14 @@ def _running(story: Story) -> tuple[str, str, str]:
     return "plain", "Running", f"{where}; nothing speaks against it so far."
 
 
+_SIGNS = {
+    "rolled_back": "back",
+    "promoted": "tick",
+    "aborted": "stop",
+    "superseded": "stop",
+    "failed": "cross",
+    "returned": "back",
+}
 _HELD = ("paused", "approval", "drift")
 _ENDED: dict[str, t.Callable[[Story], tuple[str, str, str]]] = {
     "rolled_back": _rolled_back,
@@ -253,7 +258,7 @@ def _way_back(story: Story) -> str:
     settled, back = story.settled, story.returned
     if settled is None or back is None or settled.kind != "returning":
         return ""
-    return f"{_start(_names(story)[1])} had all traffic again {duration(back.at - settled.at)} after the verdict."
+    return f"{_start(_names(story)[1])} had all traffic again {duration(back.at - settled.at)} after {'the verdict' if failing(story.verdict) else 'that'}."
 
 
 def _cost(story: Story) -> str:
@@ -271,6 +276,16 @@ def _both(story: Story) -> str:
     if worse < 20:
         return ""
     return f"Note: {_names(story)[1]} fails more than {_names(story)[0]} (evidence {evidence(worse)})."
+
+
+def mark_told(mark: Mark) -> str:
+    """A decision with its share, for a picture without the table."""
+    words = mark_words(mark)
+    if mark.kind == "raised" and mark.share is not None:
+        return f"raised to {mark.share:g} %"
+    if mark.kind == "passed" and mark.share is not None:
+        return f"{mark.share:g} % passed"
+    return words
 
 
 def mark_words(mark: Mark) -> str:

@@ -112,7 +112,7 @@ p{{margin:0 0 8px}}
 .simulated{{border:3px dashed var(--warn);background:var(--warn-fill);color:var(--warn);border-radius:10px;padding:8px 16px;margin:0 0 16px;
 font-size:15px}}
 .simulated strong{{font-size:28px;letter-spacing:.12em;display:block;line-height:1.2}}
-dl.facts{{display:grid;grid-template-columns:repeat(auto-fit,minmax(190px,1fr));gap:10px 20px;margin:16px 0 0;padding:14px 0 0;border-top:1px solid var(--line)}}
+dl.facts{{display:grid;grid-template-columns:repeat(auto-fit,minmax(165px,1fr));gap:10px 20px;margin:16px 0 0;padding:14px 0 0;border-top:1px solid var(--line)}}
 dl.facts div{{min-width:0}}
 dt{{color:var(--soft);font-size:13px}}
 dd{{margin:0;font-variant-numeric:tabular-nums}}
@@ -155,6 +155,7 @@ dl.facts{{grid-template-columns:1fr 1fr;gap:8px 14px}}
 table,tbody,tr,td,th,caption{{display:block}}thead{{position:absolute;clip-path:inset(50%);width:1px;height:1px;overflow:hidden}}
 tr{{border-top:1px solid var(--line);padding:8px 10px}}td,th{{border:0;padding:1px 0!important;text-align:left}}
 tr.bad{{background:var(--bad-fill);box-shadow:inset 4px 0 var(--bad)}}tr.bad th:first-child{{box-shadow:none}}
+td[data-is]{{display:inline-block;margin-right:16px}}tbody th{{display:inline-block;margin-right:10px}}
 td[data-is]::before{{content:attr(data-is) " ";color:var(--soft);font-size:13px}}td.none{{display:none}}
 .num{{text-align:left}}}}
 @media print{{

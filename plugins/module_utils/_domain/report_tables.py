@@ -129,7 +129,7 @@ def _row(story: Story, mark: Mark) -> str:
     return (
         f'<tr role="row"{_class("bad" if mark.tone == "bad" and mark.kind == "returning" else "")}>'
         f'<th scope="row" role="rowheader"><span class="no {mark.tone}">{mark.number}</span></th>'
-        f'<td role="cell" class="nowrap" data-is="At">{when} <small>+{escape(duration(mark.at))}</small></td>'
+        f'<td role="cell" class="nowrap" data-is="">{when} <small>+{escape(duration(mark.at))}</small></td>'
         f'<td role="cell" class="said">{what}</td>'
         + _cell("Traffic", "" if mark.share is None else f"{mark.share:g} %", "num")
         + _cell("Requests", f"{mark.candidate.requests:,}" if counted and mark.candidate else "", "num")
@@ -159,7 +159,9 @@ def _written(written: Json) -> str:
         )
         shown = text(value, 60)
         if name == "share":
-            shown = "not set" if value is None else f"{shown} %"
+            shown = "cleared" if value is None else f"{shown} %"
+        if key == "model_version_id" and len(shown) > 12:
+            shown = shown[:8]
         parts.append(f"{name} {shown}")
     return ", ".join(parts)
 
@@ -206,7 +208,7 @@ def _gate(story: Story, finding: Json) -> str:
     if needed > 1:
         full = min(1.0, math.log(max(1.0, odds)) / math.log(needed))
         meter = f'<span class="meter{" bad" if outcome == "fail" else ""}" aria-hidden="true"><i style="width:{100 * full:.0f}%"></i></span>'
-    asked = f" <small>of {evidence(needed)} needed</small>" if needed > 1 else ""
+    asked = f" <small>of {evidence(needed)} needed</small>" if needed > 1 and odds > 1 else ""
     requests = whole(finding.get("requests"))
     tone = {"fail": "bad", "pass": "good", "no_data": "warn"}.get(outcome, "plain")
     why = text(finding.get("why"), 300)

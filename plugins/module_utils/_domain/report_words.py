@@ -130,7 +130,7 @@ def duration(seconds: float) -> str:
 
 def evidence(ratio: float | None) -> str:
     """A likelihood ratio as odds."""
-    if ratio is None or ratio != ratio or ratio < 1:
+    if ratio is None or ratio != ratio or ratio <= 1:
         return "none"
     if ratio >= 1e6:
         return "over 1,000,000:1"

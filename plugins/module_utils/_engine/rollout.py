@@ -190,7 +190,9 @@ class RolloutDriver:
         elif isinstance(step, machine.Smoke):
             self._smoke(step)
         else:
-            self._move(step)
+            silence = self._move(step)
+            if silence is not None:
+                return self._without_baseline(silence)
         return 0.0
 
     def _keep(self, events: t.Sequence[Event] = ()) -> dict[str, t.Any]:
@@ -264,10 +266,22 @@ class RolloutDriver:
         if self._look.sample is not None:
             self._tell_all([self._event("sample", "", samples=self._look.sample)])
 
-    def _move(self, step: machine.Move) -> None:
+    def _without_baseline(self, why: str) -> float | None:
+        """No counters to start from: no share is given before there are."""
+        if self._now() - self._progress.since < self._plan.step_timeout:
+            return self._plan.interval
+        words = f"inconclusive: {why}"
+        self._change(dataclasses.replace(self._progress, hold=machine.BY_DOUBT, reason=words), "paused", words)
+        return None
+
+    def _move(self, step: machine.Move) -> str | None:
+        """Writes the next intent; why not, where the evidence cannot begin."""
         progress = step.progress
         if step.kind == "raised" and not self._inspector.begun and progress.candidate and progress.stable:
-            self._inspector.begin(progress.candidate, progress.stable, self._now())
+            try:
+                self._inspector.begin(progress.candidate, progress.stable, self._now())
+            except Unavailable as away:
+                return away.what
         version = self._row[f"{step.model}_version_id"]
         traffic = {} if step.percent is None else {"canaryTrafficPercent": step.percent}
         written = {"model_version": self._row[f"{step.model}_version"], "canaryTrafficPercent": step.percent}
@@ -284,12 +298,13 @@ class RolloutDriver:
             )
         except Superseded:
             self._expected = ""
-            return
+            return None
         self._claim = self._store.reload(self._claim)
         self._progress, self._taken = progress, None
         self._deployment, self._deployed, self._error = None, "busy", None
         self._refused = None
         self._report(event)
+        return None
 
     def _change(self, progress: Progress, kind: str, why: str) -> None:
         """A new state without a write to the row."""

@@ -16,7 +16,7 @@ TREE := .build/tree-build/ansible_collections/mlops/serving
 PLAYBOOK = $(if $(wildcard $(VENV_STAMP)),$(VENV),.build/run)/bin/ansible-playbook
 CLUSTER_PYTHON = $(BIN)/python
 # What tests/cluster asks for by its marks.
-export CLUSTER_TEST_GROUPS ?= base,knative,kserve,triton
+export CLUSTER_TEST_GROUPS ?= all
 export PATH := $(BIN):$(PATH)
 
 .PHONY: help venv
@@ -54,15 +54,12 @@ dev-stack-down: run-venv ## stop them; their data stay
 
 # Tests
 
-.PHONY: test test-cluster test-cluster-all cluster-test-build lint sanity importer unit integration molecule bench demo-twice resolve test-matrix
+.PHONY: test test-cluster cluster-test-build lint sanity importer unit integration molecule bench demo-twice resolve test-matrix
 test: venv ## every tier, two at a time, with a table at the end; TIERS="unit lint" for some
 	@$(BIN)/python tools/dev/run_tiers.py $(TIERS)
 
 test-cluster: venv cluster-test-build ## the tests on a real Kubernetes with a real KServe; builds what is missing first
 	@$(BIN)/pytest tests/cluster
-
-test-cluster-all: ## the same with KEDA and Kyverno, whose builds take about as long again
-	@$(MAKE) --no-print-directory test-cluster CLUSTER_TEST_GROUPS=base,knative,kserve,triton,keda,kyverno
 
 cluster-test-build: ## build what the cluster's tests need, start nothing
 	@mkdir -p .build && flock .build/cluster-build.lock python3 -m tools.cluster build --groups $(CLUSTER_TEST_GROUPS)

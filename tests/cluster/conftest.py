@@ -75,7 +75,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     number, missing = config.stash.get(_LEFT_OUT, (0, []))
     if number:
-        terminalreporter.write_line(f"{number} tests did not run: they need {', '.join(missing)} (make test-cluster-all)")
+        terminalreporter.write_line(f"{number} tests did not run: they need {', '.join(missing)} (make test-cluster CLUSTER_TEST_GROUPS=all)")
 
 
 def wanted_groups(items: t.Iterable[pytest.Item]) -> list[str]:

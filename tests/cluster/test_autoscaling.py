@@ -1,7 +1,7 @@
 # Copyright (c) 2026, mlops.serving contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The platform's KEDA example: KEDA makes the autoscaler that the InferenceService asks for."""
+"""The platform's KEDA example: KEDA makes the autoscaler that the InferenceService asks for, and it is measured."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tools.cluster.access import Access, Space
 from .test_serving import INPUTS, SUMS, example, outputs, ready
 from .waiting import wait_for
 
-pytestmark = pytest.mark.groups("triton", "keda")
+pytestmark = pytest.mark.groups("triton", "keda", "metrics")
 
 
 def test_cpu_example_gets_its_autoscaler_from_keda_and_serves(cluster: Access, namespace: Space) -> None:
@@ -36,4 +36,15 @@ def test_cpu_example_gets_its_autoscaler_from_keda_and_serves(cluster: Access, n
     assert scaler["spec"]["maxReplicas"] == predictor["maxReplicas"]
     (metric,) = scaler["spec"]["metrics"]
     assert metric["resource"] == {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}}
+
+    def used() -> list[int | None]:
+        metrics = cluster.kube.items(path)[0].get("status", {}).get("currentMetrics") or []
+        return [m.get("resource", {}).get("current", {}).get("averageUtilization") for m in metrics]
+
+    # The first figure takes metrics-server's 15 seconds and the autoscaler's 15 more.
+    (percent,) = wait_for(
+        used, lambda seen: len(seen) == 1 and seen[0] is not None, timeout=90, what="use of the processor"
+    )
+    assert percent is not None
+    assert percent >= 0
     assert outputs(cluster.infer_service(namespace.name, f"{name}-predictor", "add_sub", INPUTS))["OUTPUT0"] == SUMS

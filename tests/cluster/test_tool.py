@@ -16,6 +16,7 @@ import pytest
 
 from tools.cluster import cgroups, lifecycle, network
 from tools.cluster.access import Access
+from tools.cluster.apply import not_ready
 from tools.cluster.errors import ClusterError
 from tools.cluster.groups import closure
 from tools.cluster.layout import Home
@@ -24,6 +25,7 @@ from .conftest import ROOT
 from .waiting import wait_for
 
 SECOND = "second"
+PAUSE = "registry.k8s.io/pause:3.10"
 
 
 @pytest.fixture
@@ -111,6 +113,26 @@ def test_a_killed_daemon_is_started_again(home: Home) -> None:
         assert second.cluster.running()["kube-scheduler"] is not None
 
 
+def test_a_bare_cluster_has_a_node_and_no_kserve_and_takes_what_an_installer_applies(bare_cluster: Access) -> None:
+    node = bare_cluster.kube.get(f"/api/v1/nodes/{bare_cluster.cluster.plan.node_name}")
+    assert {c["type"]: c["status"] for c in node["status"]["conditions"]}["Ready"] == "True"
+    definitions = bare_cluster.kube.items("/apis/apiextensions.k8s.io/v1/customresourcedefinitions")
+    assert [d["metadata"]["name"] for d in definitions if "kserve" in d["metadata"]["name"]] == []
+
+    labels = {"app": "installed"}
+    pod = {"containers": [{"name": "pause", "image": PAUSE}]}
+    deployment = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "installed", "namespace": "installed"},
+        "spec": {"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": pod}},
+    }
+    bare_cluster.apply([deployment])  # its namespace is made too
+    wait_for(
+        lambda: not_ready(bare_cluster.kube), lambda waiting: waiting == [], timeout=60, what="the deployment is ready"
+    )
+
+
 def test_nothing_listens_on_an_address_of_the_machine(cluster: Access) -> None:
     """All sockets of the cluster are in its own namespace: none of its processes is in the machine's."""
     machine = os.stat("/proc/self/ns/net").st_ino
@@ -130,5 +152,9 @@ def test_a_stop_of_what_never_was_is_no_error(home: Home) -> None:
 
 def test_one_start_at_a_time(home: Home) -> None:
     folder = home.cluster(SECOND)
-    with lifecycle.locked(folder), pytest.raises(ClusterError, match="under way"), lifecycle.locked(folder, seconds=0.1):
+    with (
+        lifecycle.locked(folder),
+        pytest.raises(ClusterError, match="under way"),
+        lifecycle.locked(folder, seconds=0.1),
+    ):
         pass

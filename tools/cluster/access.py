@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlencode
 
-from . import lifecycle, s3, serving
+from . import lifecycle, monitoring, s3, serving
+from .apply import apply_all
 from .errors import ClusterError
 from .inference import Answer, Load, infer
 from .kube import ApiError, Json, Kube
@@ -51,6 +55,25 @@ class Access:
     def load(self, host: str, model: str, inputs: Inputs, *, rate: float) -> Load:
         """Constant load through the gateway, to be used in a `with`. rate: requests a second."""
         return Load(self.gateway, host, model, inputs, rate)
+
+    def apply(self, manifests: Iterable[Json]) -> None:
+        """Applies all of them as an installer would: namespaces and definitions first, and again what is refused at first."""
+        apply_all(self.kube, manifests)
+
+    def prometheus(self, query: str) -> list[tuple[dict[str, str], float]]:
+        """Labels and value of each series that the query gives now. Needs the group prometheus."""
+        where = f"/api/v1/namespaces/{monitoring.NAMESPACE}/services/prometheus"
+        address = self.kube.get(where)["spec"]["clusterIP"]
+        connection = http.client.HTTPConnection(address, monitoring.PORT, timeout=30)
+        try:
+            connection.request("GET", f"/api/v1/query?{urlencode({'query': query})}")
+            answer = connection.getresponse()
+            text = answer.read()
+        finally:
+            connection.close()
+        if answer.status != 200:
+            raise ClusterError(f"Prometheus at {address}: {answer.status} {text[:300].decode(errors='replace')}")
+        return [(series["metric"], float(series["value"][1])) for series in json.loads(text)["data"]["result"]]
 
     def delete_pods(self, namespace: str, selector: str) -> int:
         """Deletes pods at once, as a crash of the node would; returns how many."""

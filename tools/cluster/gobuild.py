@@ -27,6 +27,7 @@ ATTEMPTS = 4
 STALL_SECONDS = 90.0
 LOOK_SECONDS = 5.0
 DOWNLOAD_SECONDS = 240
+KEPT_SECONDS = 14 * 24 * 3600.0
 
 
 def environment(home: Home) -> dict[str, str]:
@@ -222,4 +223,14 @@ def drop_caches(home: Home) -> None:
     for variable, folder, flag in (("GOCACHE", home.go_build, "-cache"), ("GOMODCACHE", home.go_modules, "-modcache")):
         if not os.environ.get(variable) and folder.exists():
             run(["go", "clean", flag], env={**environment(home), "GOFLAGS": ""}, check=False)
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def forget(home: Home) -> None:
+    """Removes binaries of sources that are gone and that nobody used for two weeks: another checkout may be at older sources."""
+    current = {place(home, family).name for family in FAMILIES}
+    for folder in home.binaries.glob("*"):
+        if folder.name in current:
+            os.utime(folder)  # the mark of its last use
+        elif time.time() - folder.stat().st_mtime > KEPT_SECONDS:
             shutil.rmtree(folder, ignore_errors=True)

@@ -129,6 +129,7 @@ def build(home: Home, groups: list[str], *, keep_go_caches: bool = False) -> Non
     """Makes all that the groups need and that is not there yet. Stopped in the middle, it goes on where it was."""
     todo = steps(home, groups)
     if not todo:
+        gobuild.forget(home)
         return
     builds = [step for step in todo if step.name.startswith("go-")]
     fetches = [step for step in todo if step.aside]
@@ -149,6 +150,7 @@ def build(home: Home, groups: list[str], *, keep_go_caches: bool = False) -> Non
         store = Store(home.images)
         for image in group_images(home, groups):
             store.image(image)
+    gobuild.forget(home)
     if builds and not keep_go_caches:
         _drop_go_caches(home)
 

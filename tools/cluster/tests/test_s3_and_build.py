@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime
+import os
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -62,6 +64,24 @@ def test_only_binaries_of_the_groups_that_are_not_there_are_built(
     place.mkdir(parents=True)
     (place / "a").touch()
     assert [b.name for _, _, found in gobuild.missing(home, ["base", "kserve"]) for b in found] == ["b"]
+
+
+def test_binaries_of_sources_that_are_gone_are_forgotten_after_two_weeks_without_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "f").mkdir()
+    family = _family(tmp_path, monkeypatch)
+    monkeypatch.setattr(gobuild, "FAMILIES", (family,))
+    home = Home(tmp_path / "home")
+    current, gone, other = gobuild.place(home, family), home.binaries / "f-0123", home.binaries / "f-4567"
+    now, day = time.time(), 24 * 3600
+    for folder, age in ((current, 30), (gone, 15), (other, 13)):
+        folder.mkdir(parents=True)
+        (folder / "a").touch()
+        os.utime(folder, (now - age * day, now - age * day))
+    gobuild.forget(home)
+    assert sorted(home.binaries.iterdir()) == sorted([current, other])
+    assert current.stat().st_mtime >= now - 1, "the use of today is written down"
 
 
 @pytest.mark.parametrize(

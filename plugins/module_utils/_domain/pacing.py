@@ -44,19 +44,33 @@ def upper_bound(requests: int, failed: int, confidence: float = _CONFIDENCE) -> 
     return high
 
 
-def expected_harm(failed: int, requests: int, rate: float, next_weight: float, reaction: float = 3.0) -> float:
-    """Failed requests at the end, if the candidate is as bad as it still may be and is found out at the next weight.
+def expected_harm(
+    failed: int, requests: int, rate: float, next_weight: float, reaction: float = 3.0, tolerated: float = 0.01
+) -> float:
+    """Requests failed beyond what is tolerated, if the candidate is as bad as it still may be and takes the next weight.
 
     :param rate: requests a second to the endpoint; ``next_weight``: percent; ``reaction``: seconds from a failure to the way back
+    :param tolerated: ratio of failures that is no harm: the plan's limit. Else a candidate that keeps it would use up any budget
     """
-    return failed + rate * next_weight / 100 * reaction * upper_bound(requests, failed) + _TO_BE_SURE
+    beyond = max(0.0, upper_bound(requests, failed) - tolerated)
+    return max(0.0, failed - tolerated * requests) + rate * next_weight / 100 * reaction * beyond
 
 
 def may_raise(
-    budget: float, failed: int, requests: int, rate: float, next_weight: float, reaction: float = 3.0
+    budget: float,
+    failed: int,
+    requests: int,
+    rate: float,
+    next_weight: float,
+    reaction: float = 3.0,
+    tolerated: float = 0.01,
 ) -> bool:
-    """Whether a plan that is willing to lose ``budget`` requests can afford the next weight now."""
-    return expected_harm(failed, requests, rate, next_weight, reaction) <= budget
+    """Whether a plan that is willing to lose ``budget`` requests can afford the next weight now.
+
+    Of the budget a part is left for the failures that the judge needs to be sure. The rest follows :func:`expected_harm`.
+    """
+    harm = expected_harm(failed, requests, rate, next_weight, reaction, tolerated)
+    return harm + min(_TO_BE_SURE, budget / 2) <= budget
 
 
 def proof_wanted(limit: float, min_requests: int, requests: int, failed: int) -> bool:

@@ -85,7 +85,7 @@ class Rollouts:
         """Rollouts, the newest first."""
         where, values = ["true"], dict[str, t.Any](limit=limit)
         if scope is not None:
-            text, values = scope.sql("r", id_column="endpoint_id", name_column="endpoint_name")
+            text, values = scope.sql("r", id_column="endpoint_id", name_column="endpoint_name::citext")
             where.append(text)
         if ids is not None:
             where.append("r.id = any(%(ids)s::uuid[])")
@@ -121,6 +121,16 @@ class Rollouts:
             "select id, at, extract(epoch from at)::float8 as time, who, kind, step, written, observed, samples, verdict, message"
             " from serving.rollout_event where rollout_id = %s and id > %s and (%s or kind <> 'sample') order by id",
             (rollout_id, after, samples),
+        )
+
+    def latest(self, rollout_ids: t.Sequence[str]) -> list[Row]:
+        """Of each rollout the last event with numbers and the last with shares, in their order."""
+        return self.database.query(
+            "select rollout_id, samples, observed from serving.rollout_event where id in ("
+            " select max(id) from serving.rollout_event where rollout_id = any(%(ids)s::uuid[]) and samples is not null"
+            " group by rollout_id union select max(id) from serving.rollout_event where rollout_id = any(%(ids)s::uuid[])"
+            " and observed -> 'shares' <> '{}' group by rollout_id) order by id",
+            {"ids": list(rollout_ids)},
         )
 
     def applied(self, endpoint_id: str) -> Row | None:

@@ -19,9 +19,15 @@ BACK = ["started", "staged", "raised", "returning", "returned", "finished"]
 
 
 def _run(database: str, number: int, when: str, tmp_path: Path, **options: Any) -> tuple[int, str]:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "MLOPS_COUNT_FILE": str(tmp_path / "count")}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
+        "MLOPS_COUNT_FILE": str(tmp_path / "count"),
+    }
     given = arguments(database, {**OPTIONS, **options})
-    answer = subprocess.run([sys.executable, str(RUNNER), str(number), when], input=given, env=environment, capture_output=True, check=False)
+    answer = subprocess.run(
+        [sys.executable, str(RUNNER), str(number), when], input=given, env=environment, capture_output=True, check=False
+    )
     return answer.returncode, (answer.stdout + answer.stderr).decode()
 
 
@@ -31,7 +37,10 @@ def _free(world: Any) -> None:
 
 
 def _kinds(world: Any) -> list[str]:
-    return [event["kind"] for event in world.sql("select kind from serving.rollout_event where kind <> 'sample' order by id")]
+    return [
+        event["kind"]
+        for event in world.sql("select kind from serving.rollout_event where kind <> 'sample' order by id")
+    ]
 
 
 @pytest.mark.parametrize(("candidate", "outcome", "kinds"), [("2", "promoted", WHOLE), ("3", "rolled_back", BACK)])
@@ -40,7 +49,9 @@ def test_killed_again_and_again(
 ) -> None:
     """Each process lives for a few calls more than the one before; all together do what one would have done."""
     for number in range(1, 400, 1):
-        code, said = _run(database, 1 + number % 23, "before" if number % 2 else "after", tmp_path, model_version=candidate)
+        code, said = _run(
+            database, 1 + number % 23, "before" if number % 2 else "after", tmp_path, model_version=candidate
+        )
         _free(world)
         row = world.sql("select outcome from serving.rollout")
         if row and row[0]["outcome"]:
@@ -55,7 +66,9 @@ def test_killed_again_and_again(
     assert world.shares("demo") == world_ends[outcome]
 
 
-def test_a_run_says_that_another_one_drives_and_follows_it(world: Any, served: dict[str, str], run: Any, start: Any) -> None:
+def test_a_run_says_that_another_one_drives_and_follows_it(
+    world: Any, served: dict[str, str], run: Any, start: Any
+) -> None:
     first = start("rollout", **{**OPTIONS, "model_version": "2"})
     while not world.sql("select 1 from serving.rollout_event where kind = 'raised'"):
         assert first.poll() is None, first.communicate()
@@ -73,7 +86,9 @@ def test_a_second_rollout_is_refused(world: Any, served: dict[str, str], run: An
     assert not run("rollout", endpoint="demo", action="abort", deploy_mode="simulate")["changed"]
 
 
-def test_an_intent_by_hand_ends_a_rollout_that_waits(world: Any, served: dict[str, str], run: Any, reconcile: Any) -> None:
+def test_an_intent_by_hand_ends_a_rollout_that_waits(
+    world: Any, served: dict[str, str], run: Any, reconcile: Any
+) -> None:
     run("rollout", **{**OPTIONS, "model_version": "2", "until": "10"})
     world.sql("update endpoints set model_version_id = %s, traffic = '{}'", served["1"])
     reconcile()

@@ -13,7 +13,7 @@ from html import escape
 from .gates import ERRORS, LATENCY, MEAN_LATENCY
 from .report_drawing import Frame, label, line
 from .report_scale import Scale
-from .report_sentence import decisive, mark_words, side_values
+from .report_sentence import decisive, gate_name, mark_words, metric_of, side_values
 from .report_story import Mark, Story, Window
 from .report_words import evidence, number, plural, text, whole
 
@@ -72,8 +72,7 @@ def callout(story: Story, frames: t.Mapping[str, Frame]) -> str:
     finding, settled = decisive(story), story.settled
     if not finding or settled is None or settled.kind != "returning":
         return ""
-    name = text(finding.get("gate"), 40)
-    metric = next((gate.metric for gate in story.gates if gate.name == name), name)
+    name, metric = gate_name(finding), metric_of(finding, story)
     frame = frames["latency" if metric in (LATENCY, MEAN_LATENCY) else "errors"]
     value = side_values(finding, story)[0]
     count = whole(finding.get("requests"))

@@ -24,9 +24,24 @@ from .report_words import (
     text,
     version,
     whole,
+    without_outcome,
 )
 
-__all__ = ("Headline", "decisive", "failing", "headline", "mark_told", "mark_words", "side_values")
+__all__ = (
+    "Headline",
+    "decisive",
+    "failing",
+    "gate_name",
+    "headline",
+    "mark_told",
+    "mark_words",
+    "metric_of",
+    "side_values",
+)
+
+
+# How the judge names the comparison of a gate with stable.
+_COMPARED = " over stable"
 
 
 @dataclass(frozen=True)
@@ -74,12 +89,33 @@ def decisive(story: Story) -> Json:
 
 def side_values(finding: Json, story: Story) -> tuple[str, str]:
     """Candidate's and stable's value of a finding, in the unit of its gate."""
-    told = _unit(_metric(finding, story))
-    return told(number(finding.get("candidate"))), told(number(finding.get("stable")))
+    metric, stable = metric_of(finding, story), number(finding.get("stable"))
+    if stable is None:
+        stable = _beside(finding, metric, story)
+    told = _unit(metric)
+    return told(number(finding.get("candidate"))), told(stable)
 
 
-def _metric(finding: Json, story: Story) -> str:
+def _beside(finding: Json, metric: str, story: Story) -> float | None:
+    """Stable's value where an absolute limit was tested: from the comparison of the same gate, or from the counts."""
+    if number(finding.get("candidate")) is None:
+        return None
+    name = f"{text(finding.get('gate'), 80)}{_COMPARED}"
+    for other in entries(story.verdict.get("findings")):
+        if fields(other).get("gate") == name:
+            return number(fields(other).get("stable"))
+    counted = story.settled.stable if story.settled and story.settled.stable else story.totals[1]
+    return counted.errors if metric == ERRORS else None
+
+
+def gate_name(finding: Json) -> str:
+    """The gate that a finding belongs to; its comparison with stable has a finding of its own."""
     name = text(finding.get("gate"), 80)
+    return name[: -len(_COMPARED)] if name.endswith(_COMPARED) else name
+
+
+def metric_of(finding: Json, story: Story) -> str:
+    name = gate_name(finding)
     for gate in story.gates:
         if gate.name == name:
             return gate.metric
@@ -104,8 +140,8 @@ def _start(words: str) -> str:
 
 
 def _reason(story: Story) -> str:
-    settled = story.settled.event.get("message") if story.settled else None
-    return text(story.rollout.get("reason") or settled, 300).rstrip(".")
+    message = story.settled.event.get("message") if story.settled else None
+    return without_outcome(story.rollout.get("reason") or message)[1].rstrip(".")
 
 
 def _against(story: Story) -> str:
@@ -113,8 +149,8 @@ def _against(story: Story) -> str:
     finding = decisive(story)
     if not finding:
         return ""
-    metric, (candidate, stable) = _metric(finding, story), side_values(finding, story)
-    name, limit = text(finding.get("gate"), 80), text(finding.get("limit"), 80)
+    metric, (candidate, stable) = metric_of(finding, story), side_values(finding, story)
+    name, limit = gate_name(finding), text(finding.get("limit"), 80)
     compared = f", against {stable} on {_names(story)[1]}" if stable != "-" else ""
     allowed = f" (limit: {limit})" if limit else ""
     if candidate == "-":
@@ -207,7 +243,7 @@ def _running(story: Story) -> tuple[str, str, str]:
     last = next((mark for mark in reversed(story.marks) if mark.kind in _HELD), None)
     if state == "paused":
         held = text(last.event.get("message"), 300).rstrip(".") if last else ""
-        why = _reason(story) or held or "no reason was recorded"
+        why = held or _reason(story) or "no reason was recorded"
         if last and last.kind == "approval":
             return "warn", "Waits for a person", f"{where}: {why}."
         if last and last.kind == "drift":

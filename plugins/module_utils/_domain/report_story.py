@@ -7,12 +7,13 @@
 from __future__ import annotations
 
 import typing as t
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from .errors import ServingError
 from .gates import ERRORS, LATENCY, MEAN_LATENCY, Gate, parse_gates
-from .report_words import Json, entries, fields, moment, number, whole
+from .report_words import Json, entries, fields, in_shape, moment, number, whole
 
 __all__ = ("Mark", "Side", "Story", "Window", "tell")
 
@@ -129,10 +130,11 @@ class Story:
 
 def tell(rollout: Json, events: t.Iterable[Json]) -> Story:
     """Reads the record once, in its order. Parts that are missing or of another shape are left out, nothing is made up."""
+    rollout = in_shape(rollout)
     created = moment(rollout.get("created_at"))
     reader = _Reader(rollout, created)
     for event in events:
-        if isinstance(event, t.Mapping):
+        if isinstance(event, Mapping):
             reader.take(event)
     begin = reader.begin or moment(0.0)
     assert begin is not None
@@ -223,9 +225,9 @@ class _Reader:
         observed = fields(event.get("observed"))
         shares = observed.get("shares")
         name = observed.get("candidate") or fields(self.rollout.get("candidate")).get("revision")
-        if not isinstance(shares, t.Mapping) or not shares or not name:
+        if not isinstance(shares, Mapping) or not shares or not name:
             return None
-        found = number(shares.get(name, 0))
+        found = number(shares.get(str(name), 0))
         return None if found is None else min(100.0, max(0.0, found))
 
     def _written(self, event: Json, kind: str) -> float | None:
@@ -240,7 +242,7 @@ class _Reader:
         samples = fields(event.get("samples"))
         if not samples:
             return
-        self.looks += 1
+        self.looks += event.get("kind") == "sample"
         sides: list[Side | None] = []
         for name, windows, before in (
             ("candidate", self.candidate, self.seen[0]),
@@ -266,7 +268,7 @@ class _Reader:
             tone = {"promoted": "good", "rolled_back": "bad", "failed": "bad"}.get(
                 str(self.rollout.get("outcome")), "plain"
             )
-        if fields(event.get("verdict")).get("outcome") == "fail":
+        if kind in ("paused", "returning") and fields(event.get("verdict")).get("outcome") == "fail":
             tone = "bad"
         if kind in ("returning", "returned") and self.rollout.get("outcome") in ("returned", "aborted"):
             tone = "warn"
@@ -330,7 +332,8 @@ def _gates(rollout: Json) -> tuple[Gate, ...]:
     found: list[Gate] = []
     for item in entries(fields(rollout.get("plan")).get("gates")):
         try:
-            found += parse_gates([item])
+            if isinstance(fields(item).get("metric"), str):
+                found += parse_gates([item])
         except ServingError:
             continue
     return tuple(found)

@@ -11,12 +11,28 @@ import math
 from datetime import datetime, timezone
 from html import escape
 
-from .report_sentence import mark_words, side_values
+from .gates import LATENCY
+from .report_sentence import gate_name, mark_words, metric_of, side_values
 from .report_story import Mark, Side, Story
-from .report_words import Json, duration, entries, evidence, fields, moment, number, percent, plural, text, whole
+from .report_words import (
+    Json,
+    duration,
+    entries,
+    evidence,
+    fields,
+    moment,
+    number,
+    percent,
+    plural,
+    text,
+    whole,
+    without_outcome,
+)
 
 __all__ = ("decisions", "facts", "gates", "plan", "plan_words", "strategy")
 
+# Later decisions carry the last verdict too; it is told where it counted.
+_JUDGED = ("passed", "paused", "promoting", "returning")
 _GATES = 60
 _PLAN = 20_000
 _STRATEGIES = {"canary": "Canary", "ab": "A/B", "blue_green": "Blue/green", "rollback": "Rollback"}
@@ -62,7 +78,7 @@ def facts(story: Story) -> str:
             f"{stable.failed:,} failed ({percent(stable.errors)})" if stable.requests else "",
         ),
         (
-            "Looks at the evidence",
+            "Samples recorded",
             f"{story.looks:,}",
             f"source: {text(plan.get('source'), 40)}" if plan.get("source") else "",
         ),
@@ -114,8 +130,8 @@ def _cell(name: str, value: str, css: str = "") -> str:
 def _row(story: Story, mark: Mark) -> str:
     event = mark.event
     who = text(event.get("who"), 80)
-    message = text(event.get("message"), 300)
-    verdict = _verdict(fields(event.get("verdict")))
+    message = without_outcome(event.get("message"))[1]
+    verdict = _verdict(fields(event.get("verdict"))) if mark.kind in _JUDGED else ""
     # The share alone says nothing that the column beside it does not say.
     bare = mark.share is not None and message == f"{mark.share:g} %"
     said = f"<div>{escape(message)}</div>" if message and not bare else ""
@@ -180,7 +196,7 @@ def _verdict(verdict: Json) -> str:
 def gates(story: Story) -> str:
     """Each gate's last word: what was measured, against which limit, and how strong the evidence against the candidate is."""
     findings = [fields(finding) for finding in entries(story.verdict.get("findings"))][:_GATES]
-    seen = {text(finding.get("gate"), 80) for finding in findings}
+    seen = {gate_name(finding) for finding in findings}
     rows = [_gate(story, finding) for finding in findings]
     rows += [
         f'<tr role="row"><th scope="row" role="rowheader">{escape(gate.name)}</th><td role="cell" colspan="5">has not been looked at</td></tr>'
@@ -202,6 +218,8 @@ def gates(story: Story) -> str:
 
 def _gate(story: Story, finding: Json) -> str:
     candidate, stable = side_values(finding, story)
+    if metric_of(finding, story) == LATENCY:
+        candidate, stable = (value if value == "-" else f"{value} slower" for value in (candidate, stable))
     outcome = str(finding.get("outcome"))
     odds, needed = number(finding.get("evidence")) or 0.0, number(finding.get("needed")) or 0.0
     meter = ""

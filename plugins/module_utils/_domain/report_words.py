@@ -6,9 +6,9 @@
 
 from __future__ import annotations
 
-import math
 import re
 import typing as t
+from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 
 __all__ = (
@@ -18,6 +18,7 @@ __all__ = (
     "entries",
     "evidence",
     "fields",
+    "in_shape",
     "latency",
     "moment",
     "number",
@@ -27,6 +28,7 @@ __all__ = (
     "text",
     "version",
     "whole",
+    "without_outcome",
 )
 
 Json = t.Mapping[str, t.Any]
@@ -35,12 +37,15 @@ Json = t.Mapping[str, t.Any]
 _UNSAFE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff]"
 )
+_OUTCOMES = ("promoted", "rolled_back", "aborted", "superseded", "failed", "returned")
 _STAMP = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(\.\d+)?\s*(Z|[+-]\d\d(?::?\d\d)?)?")
 
 
 def fields(value: t.Any) -> Json:
     """A mapping, or an empty one: a record of an older release may lack a part."""
-    return value if isinstance(value, t.Mapping) else {}
+    if type(value) is dict:  # quick: a long record asks a million times
+        return value
+    return value if isinstance(value, Mapping) else {}
 
 
 def entries(value: t.Any) -> t.Sequence[t.Any]:
@@ -48,10 +53,10 @@ def entries(value: t.Any) -> t.Sequence[t.Any]:
 
 
 def number(value: t.Any) -> float | None:
-    """A finite number, or None."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    """A number that a count, a ratio or a time can be; None for anything else."""
+    if type(value) is not float and type(value) is not int:
         return None
-    return float(value) if math.isfinite(value) else None
+    return float(value) if -1e15 < value < 1e15 else None
 
 
 def whole(value: t.Any) -> int:
@@ -135,6 +140,25 @@ def evidence(ratio: float | None) -> str:
     if ratio >= 1e6:
         return "over 1,000,000:1"
     return f"{ratio:,.0f}:1" if ratio >= 9.95 else f"{_trimmed(f'{ratio:.1f}')}:1"
+
+
+def in_shape(rollout: Json) -> Json:
+    """A rollout with its sides and steps, also where it is the store's row, which has them flat."""
+    found = dict(rollout)
+    for side in ("stable", "candidate"):
+        known = dict(fields(rollout.get(side)))
+        known.setdefault("version", rollout.get(f"{side}_version"))
+        known.setdefault("revision", fields(rollout.get("progress")).get(side))
+        found[side] = known
+    found["steps"] = entries(rollout.get("steps")) or entries(fields(rollout.get("plan")).get("steps"))
+    return found
+
+
+def without_outcome(message: t.Any, limit: int = 300) -> tuple[str, str]:
+    """A last message such as ``rolled_back: 4 of 44 requests failed`` as (outcome, reason); the outcome may be empty."""
+    words = text(message, limit)
+    outcome, colon, reason = words.partition(":")
+    return (outcome, reason.strip()) if outcome in _OUTCOMES and (colon or words == outcome) else ("", words)
 
 
 def plural(count: int, word: str) -> str:

@@ -9,7 +9,21 @@ from __future__ import annotations
 import typing as t
 
 from .gates import ERRORS, LATENCY, MEAN_LATENCY
-from .report_words import Json, clock, entries, evidence, fields, latency, moment, number, percent, text, whole
+from .report_words import (
+    Json,
+    clock,
+    entries,
+    evidence,
+    fields,
+    in_shape,
+    latency,
+    moment,
+    number,
+    percent,
+    text,
+    whole,
+    without_outcome,
+)
 
 __all__ = ("line",)
 
@@ -34,11 +48,12 @@ def line(event: Json, rollout: Json) -> str | None:
     The time is shown in the zone that ``event["at"]`` has: whoever prints chooses it.
     """
     kind = str(event.get("kind") or "")
+    rollout = in_shape(rollout)
     told = _TOLD.get(kind, _other)
     words = told(event, rollout)
     if words is None:
         return None
-    when = moment(event.get("at"))
+    when = moment(event.get("at")) or moment(event.get("time"))
     return _ascii(f"{clock(when) if when else '--:--:--'}  {words}")
 
 
@@ -128,7 +143,7 @@ def _judged(event: Json, rollout: Json, word: str) -> str:
     failed = [one for one in findings if one.get("outcome") == "fail"]
     if failed:
         worst = max(failed, key=lambda one: number(one.get("evidence")) or 0.0)
-        name, odds = text(worst.get("gate"), 24), number(worst.get("evidence")) or 0.0
+        name, odds = text(worst.get("gate"), 30), number(worst.get("evidence")) or 0.0
         said = f"evidence {evidence(odds)}" if odds > 1 else ""
         columns.append(" ".join(part for part in ("" if name == ERRORS else name, said) if part))
     else:
@@ -165,9 +180,8 @@ def _slow(finding: Json, rollout: Json) -> str:
 
 
 def _returned(event: Json, rollout: Json) -> str:
-    word = {"aborted": "aborted", "returned": "returned", "superseded": "returned"}.get(
-        str(rollout.get("outcome")), "rolled back"
-    )
+    word = {"aborted": "aborted", "returned": "returned", "superseded": "returned"}.get(str(rollout.get("outcome")))
+    word = word or ("returned" if rollout.get("strategy") == "ab" else "rolled back")
     return f"{word:<13}  {_name(rollout, 'stable')} serves 100 %{_cost(event, rollout)}"
 
 
@@ -177,7 +191,7 @@ def _promoted(event: Json, rollout: Json) -> str:
 
 def _cost(event: Json, rollout: Json) -> str:
     samples, totals = fields(event.get("samples")), fields(rollout.get("totals"))
-    counted = [fields(totals.get(side)) or fields(samples.get(side)) for side in ("candidate", "stable")]
+    counted = [fields(samples.get(side)) or fields(totals.get(side)) for side in ("candidate", "stable")]
     if not any(counted):
         return ""
     mine, theirs = (whole(side.get("failed")) for side in counted)
@@ -188,17 +202,20 @@ def _promoting(event: Json, rollout: Json) -> str:
     return _at("promote", 100, text(event.get("message")) or f"{_name(rollout, 'candidate')} takes all traffic")
 
 
-def _finished(event: Json, rollout: Json) -> str | None:
-    outcome = str(rollout.get("outcome") or "finished").replace("_", " ")
-    reason = text(rollout.get("reason") or event.get("message"))
-    return f"{'done':<13}  {outcome}{': ' + reason if reason and reason != outcome else ''}"
+def _finished(event: Json, rollout: Json) -> str:
+    """The message names the outcome, so that it is known before the rollout's row is read again."""
+    outcome, reason = without_outcome(event.get("message"))
+    outcome = outcome or str(rollout.get("outcome") or "finished")
+    if outcome == "promoted":
+        return _promoted(event, rollout)
+    return f"{'done':<13}  {outcome.replace('_', ' ')}{': ' + reason if reason and reason != outcome else ''}"
 
 
 def _other(event: Json, rollout: Json) -> str:
     word = {"approval": "wait", "paused": "pause", "resumed": "resume", "restored": "restore", "superseded": "ended"}
     kind = text(event.get("kind"), 12) or "?"
     who = text(event.get("who"), 40)
-    said = text(event.get("message")) or kind
+    said = without_outcome(event.get("message"), 400)[1] or kind
     told = f"{said} (by {who})" if kind in ("command", "resumed", "restored") and who else said
     return _at(word.get(kind, kind), _share(event, rollout), told)
 
@@ -216,6 +233,7 @@ _TOLD: dict[str, t.Callable[[Json, Json], str | None]] = {
     "returning": _returning,
     "returned": _returned,
     "promoting": _promoting,
-    "promoted": _promoted,
+    # The promotion has its line when the rollout finishes.
+    "promoted": _nothing,
     "finished": _finished,
 }

@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 import typing as t
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
+
+from ansible_collections.mlops.serving.plugins.module_utils._domain.verdict import Finding, Verdict
 
 Json = dict[str, t.Any]
 Record = tuple[Json, list[Json]]
@@ -107,29 +110,23 @@ class Load:
         return {"candidate": self.candidate.counted(), "stable": self.stable.counted(), "seconds": 0}
 
     def verdict(self, outcome: str = "ok", **failing: t.Any) -> Json:
-        mine, theirs = self.candidate.counted(), self.stable.counted()
-        errors = {
-            "gate": "errors",
-            "outcome": "undecided",
-            "candidate": mine["error_ratio"],
-            "stable": theirs["error_ratio"],
-            "limit": "at most 1 %",
-            "evidence": 1.4,
-            "needed": 300.0,
-            "requests": mine["requests"],
-            "why": "nothing against it",
-        }
-        slow = {
-            **errors,
-            "gate": "p99",
-            "candidate": 0.002,
-            "stable": 0.001,
-            "limit": "99 % within 500 ms",
-            "evidence": 1.0,
-        }
+        """As the judge words it; ``failing``: what differs in the finding of the gate ``gate`` (errors where none is named)."""
+        mine, theirs = self.candidate, self.stable
+        told = {"evidence": 1.4, "needed": 300.0, "requests": mine.requests, "why": "within the limit"}
+        ratios = {"candidate": mine.failed / max(1, mine.requests), "stable": theirs.failed / max(1, theirs.requests)}
+        findings = [
+            Finding(
+                "errors", "pass", **{**told, "candidate": ratios["candidate"], "stable": None}, limit="at most 1 %"
+            ),
+            Finding("errors over stable", "pass", **told, **ratios, limit="at most 0.5 % over stable"),
+            Finding("p99", "pass", **told, candidate=0.002, stable=None, limit="p99 at most 500 ms"),
+        ]
         if failing:
-            (errors if failing.get("gate", "errors") == "errors" else slow).update({"outcome": "fail", **failing})
-        return {"outcome": outcome, "findings": [errors, slow], "stable_worse": 1.0}
+            name = failing.pop("gate", "errors")
+            findings = [
+                dataclasses.replace(one, outcome="fail", **failing) if one.gate == name else one for one in findings
+            ]
+        return Verdict(outcome, tuple(findings)).to_json()
 
 
 def rollout(load: Load, **more: t.Any) -> Json:
@@ -188,7 +185,7 @@ def rolled_back(seed: int = 7, slow: bool = False) -> Record:
     failing = {
         "evidence": 412.0,
         "why": why,
-        **({"gate": "p99", "candidate": 0.41, "stable": 0.001} if slow else {"candidate": ratio}),
+        **({"gate": "p99", "candidate": 0.41} if slow else {"candidate": ratio}),
     }
     verdict = load.verdict("fail", **failing)
     load.events[-1]["verdict"] = verdict
@@ -202,7 +199,7 @@ def rolled_back(seed: int = 7, slow: bool = False) -> Record:
     load.share = 0
     load.tell("returned", "stable serves 100 %", after=0.8, samples=load.counts())
     load.look()
-    load.tell("finished", why, after=0.9)
+    load.tell("finished", f"rolled_back: {why}", after=0.9, samples=load.counts(), verdict=verdict)
     return rollout(load, outcome="rolled_back", reason=why), load.events
 
 
@@ -220,8 +217,7 @@ def promoted(simulated: bool = False) -> Record:
     )
     load.share = 100
     load.look()
-    load.tell("promoted", "version 4 serves 100 %", after=0.4, samples=load.counts())
-    load.tell("finished", "every step has passed", after=0.2)
+    load.tell("finished", "promoted: every step has passed", after=0.6, samples=load.counts(), verdict=load.verdict())
     return rollout(load, outcome="promoted", reason="every step has passed", simulated=simulated), load.events
 
 
@@ -259,7 +255,7 @@ def ab(hours: float = 6.0) -> Record:
     )
     load.share = 0
     load.tell("returned", "stable serves 100 %", after=0.7)
-    load.tell("finished", "the A/B has run its time and was to end with stable", after=1.0)
+    load.tell("finished", "returned: the A/B has run its time and was to end with stable", after=1.0)
     plan = {"strategy": "ab", "steps": [50], "gates": GATES, "last_bake": hours * 3600, "winner": "stable"}
     more = {"outcome": "returned", "reason": "the A/B has run its time and was to end with stable"}
     return rollout(load, strategy="ab", steps=[50], plan=plan, **more), load.events
@@ -273,8 +269,7 @@ def blue_green() -> Record:
     load.tell("resumed", "goes on", after=0.3, who="dana")
     load.tell("promoting", "no step to judge", written={"model_version": 4, "canaryTrafficPercent": None})
     load.share = 100
-    load.tell("promoted", "version 4 serves 100 %", after=0.6)
-    load.tell("finished", "no step to judge", after=0.1)
+    load.tell("finished", "promoted: no step to judge", after=0.7)
     plan = {"strategy": "blue_green", "steps": []}
     more = {"outcome": "promoted", "reason": "no step to judge", "totals": {}}
     return rollout(load, strategy="blue_green", steps=[], plan=plan, **more), load.events
@@ -286,8 +281,7 @@ def superseded() -> Record:
     load.raised(1, 0)
     load.look()
     load.share = 0
-    load.tell("superseded", "model version 5 was asked for", after=1.0, who="other")
-    load.tell("finished", "model version 5 was asked for")
+    load.tell("superseded", "superseded: model version 5 was asked for", after=1.0, who="other")
     return rollout(load, outcome="superseded", reason="model version 5 was asked for"), load.events
 
 

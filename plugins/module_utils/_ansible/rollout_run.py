@@ -18,13 +18,11 @@ from ansible.module_utils.basic import AnsibleModule
 from .._adapters.postgres import Row
 from .._adapters.prometheus import Prometheus
 from .._adapters.rollouts import Rollouts
-from .._adapters.simulated_metrics import SimulatedMetrics
 from .._adapters.store import Scope, Store
 from .._adapters.store import Settings as ClaimSettings
 from .._domain.errors import InvalidIntent, LeaseLost, NotFound, Refused
 from .._domain.gates import Gate
 from .._domain.intent import Endpoint
-from .._domain.knative_metrics import latency_trust
 from .._domain.plan import ROLLBACK, Plan, parse_plan, plan_from_json
 from .._domain.rollout import Outcome
 from .._domain.timeline import line
@@ -32,6 +30,7 @@ from .._engine.inspection import Inspector, Source
 from .._engine.rollout import RolloutDriver, Until
 from .._engine.world import World
 from .connections import deploy_mode, open_store
+from .evidence import check_latency, open_prometheus, open_source
 from .module import Result
 from .reconciliation import Shared, engine_settings, open_cluster
 from .rollout_data import as_data, write_report
@@ -244,15 +243,7 @@ class _Session:
         """A rollout that cannot be judged is not begun."""
         if not plan.judged:
             return
-        if any(gate.metric in ("latency", "mean_latency") for gate in plan.gates):
-            lie = latency_trust((cluster.info().get("knative") or None) and str(cluster.info()["knative"]))
-            if lie is not None:
-                raise Refused(
-                    lie,
-                    endpoint=claim.endpoint.name,
-                    field="gates",
-                    cure="leave the latency gates out, or upgrade Knative",
-                )
+        check_latency(plan, cluster, claim.endpoint.name)
         prometheus = self._prometheus(plan, claim)
         source = self._source(plan, claim, cluster, prometheus)
         stable = claim.record.stable_revision
@@ -282,27 +273,10 @@ class _Session:
             )
 
     def _prometheus(self, plan: Plan, claim: t.Any) -> Prometheus | None:
-        if plan.prometheus_url is None:
-            return None
-        params = self.module.params
-        return Prometheus(
-            plan.prometheus_url,
-            namespace=claim.namespace,
-            service=claim.name,
-            token=params["prometheus_token"],
-            username=params["prometheus_username"],
-            password=params["prometheus_password"],
-            ca_cert=params["prometheus_ca_cert"],
-            validate_certs=params["prometheus_validate_certs"],
-        )
+        return open_prometheus(self.module.params, plan, claim.namespace, claim.name)
 
     def _source(self, plan: Plan, claim: t.Any, cluster: t.Any, prometheus: Prometheus | None) -> Source:
-        triton = any(gate.metric == "queue_share" for gate in plan.gates)
-        if deploy_mode(self.module.params) == "simulate":
-            return SimulatedMetrics(self.store.database, claim.namespace, claim.name, triton=triton)
-        if plan.source == "prometheus" and prometheus is not None:
-            return prometheus
-        return t.cast(Source, cluster.metrics(claim.namespace, claim.name, triton=triton))
+        return open_source(self.module.params, plan, cluster, claim.namespace, claim.name, prometheus)
 
     def _claim(self, endpoint: Endpoint) -> t.Any:
         """The endpoint under our lease; None while somebody else has it."""

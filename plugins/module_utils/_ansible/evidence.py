@@ -1,0 +1,57 @@
+# Copyright (c) 2026, mlops.serving contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From the evidence options of a module to where counters are read."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._adapters.prometheus import Prometheus
+from .._domain.errors import Refused
+from .._domain.knative_metrics import latency_trust
+from .._domain.plan import Plan
+from .._engine.inspection import Source
+from .connections import deploy_mode
+
+__all__ = ("check_latency", "open_prometheus", "open_source")
+
+
+def open_prometheus(params: t.Mapping[str, t.Any], plan: Plan, namespace: str, service: str) -> Prometheus | None:
+    """None where the plan names no address; to be closed."""
+    if plan.prometheus_url is None:
+        return None
+    return Prometheus(
+        plan.prometheus_url,
+        namespace=namespace,
+        service=service,
+        token=params["prometheus_token"],
+        username=params["prometheus_username"],
+        password=params["prometheus_password"],
+        ca_cert=params["prometheus_ca_cert"],
+        validate_certs=params["prometheus_validate_certs"],
+    )
+
+
+def open_source(
+    params: t.Mapping[str, t.Any],
+    plan: Plan,
+    cluster: t.Any,
+    namespace: str,
+    service: str,
+    prometheus: Prometheus | None,
+) -> Source:
+    """What the plan's counters are read from; to be closed."""
+    if plan.source == "prometheus" and prometheus is not None and deploy_mode(params) != "simulate":
+        return prometheus
+    triton = any(gate.metric == "queue_share" for gate in plan.gates)
+    return t.cast(Source, cluster.metrics(namespace, service, triton=triton))
+
+
+def check_latency(plan: Plan, cluster: t.Any, endpoint: str) -> None:
+    """:raises Refused: for a limit on latencies that this Knative does not tell the truth about"""
+    if any(gate.metric in ("latency", "mean_latency") for gate in plan.gates):
+        version = cluster.info().get("knative")
+        lie = latency_trust(str(version) if version else None)
+        if lie is not None:
+            raise Refused(lie, endpoint=endpoint, field="gates", cure="leave the latency gates out, or upgrade Knative")

@@ -105,7 +105,6 @@ class Web:
                 headers={**self._headers, **(headers or {})},
                 timeout=limits,
                 retries=False,
-                redirect=False,
             )
         except (self._errors.HTTPError, OSError) as error:
             raise self._unreachable(error, action, seconds) from None

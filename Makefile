@@ -14,7 +14,8 @@ LINK := .build/ansible_collections/mlops/serving
 TREE := .build/tree-build/ansible_collections/mlops/serving
 # What people run needs no linters: the small environment, unless the big one is there.
 PLAYBOOK = $(if $(wildcard $(VENV_STAMP)),$(VENV),.build/run)/bin/ansible-playbook
-CLUSTER_PYTHON = $(BIN)/python
+# The cluster's tool needs nothing but the standard library: a fresh clone starts a cluster without a virtual environment.
+CLUSTER_PYTHON = $(if $(wildcard $(VENV_STAMP)),$(BIN)/python,python3)
 # What tests/cluster asks for by its marks.
 export CLUSTER_TEST_GROUPS ?= all
 export PATH := $(BIN):$(PATH)
@@ -58,11 +59,11 @@ dev-stack-down: run-venv ## stop them; their data stay
 test: venv ## every tier, two at a time, with a table at the end; TIERS="unit lint" for some
 	@$(BIN)/python tools/dev/run_tiers.py $(TIERS)
 
-test-cluster: venv cluster-test-build ## the tests on a real Kubernetes with a real KServe; builds what is missing first
+test-cluster: cluster-test-build ## the tests on a real Kubernetes with a real KServe; builds what is missing first
 	@$(BIN)/pytest tests/cluster
 
-cluster-test-build: ## build what the cluster's tests need, start nothing
-	@mkdir -p .build && flock .build/cluster-build.lock python3 -m tools.cluster build --groups $(CLUSTER_TEST_GROUPS)
+cluster-test-build: venv ## build what the cluster's tests need, start nothing
+	@mkdir -p .build && flock .build/cluster-build.lock $(BIN)/python -m tools.cluster build --groups $(CLUSTER_TEST_GROUPS)
 
 lint: venv ## ruff, mypy, yamllint, ansible-lint, documentation and changelog
 	@tools/dev/lint

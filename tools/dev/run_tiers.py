@@ -20,7 +20,8 @@ ROOT = Path(__file__).resolve().parents[2]
 LOGS = ROOT / ".build" / "logs"
 # The longest first, so that two lanes end together. Those of LAST need the whole machine.
 TIERS = ("integration", "molecule", "demo-twice", "sanity", "lint", "unit", "importer", "resolve")
-LAST = ("test-cluster",)
+# The build is a row of its own: how long the tests waited for one that had begun before, or for their own.
+LAST = ("cluster-test-build", "test-cluster")
 SUMMARY = re.compile(r"^=*\s*((?:\d+ [a-z]+(?:, )?)+) in [\d.]+s.*?=*$")
 
 
@@ -80,10 +81,10 @@ def cluster_is_built() -> bool:
 def chosen(arguments: list[str]) -> tuple[list[str], list[str], bool]:
     """The tiers to run side by side, those to run alone afterwards, and whether the cluster's tests were left out."""
     if arguments:
-        return [tier for tier in arguments if tier not in LAST], [tier for tier in LAST if tier in arguments], False
+        alone = [tier for tier in LAST if tier in arguments]
+        return [tier for tier in arguments if tier not in LAST], alone, False
     with_cluster = os.environ.get("CI") == "true" or cluster_is_built()
-    alone = [tier for tier in LAST if tier != "test-cluster" or with_cluster]
-    return list(TIERS), alone, not with_cluster
+    return list(TIERS), list(LAST) if with_cluster else [], not with_cluster
 
 
 def main() -> int:
@@ -93,12 +94,15 @@ def main() -> int:
     started = time.monotonic()
     with ThreadPoolExecutor(2) as lanes:
         outcomes = list(lanes.map(lambda tier: run(tier, lock), together))
-    outcomes += [run(tier, lock) for tier in alone]
-    print(f"\n{'tier':<14} {'result':<7} {'seconds':>7} {'passed':>7} {'failed':>7} {'skipped':>7}")
+    for tier in alone:
+        outcomes.append(run(tier, lock))
+        if outcomes[-1].code:
+            break  # without the build there is nothing to test
+    print(f"\n{'tier':<18} {'result':<7} {'seconds':>7} {'passed':>7} {'failed':>7} {'skipped':>7}")
     for outcome in outcomes:
         numbers = f"{outcome.seconds:>7.0f} {outcome.passed:>7} {outcome.failed:>7} {outcome.skipped:>7}"
-        print(f"{outcome.tier:<14} {verdict(outcome):<7} {numbers}")
-    print(f"{'all':<14} {'':<7} {time.monotonic() - started:>7.0f}")
+        print(f"{outcome.tier:<18} {verdict(outcome):<7} {numbers}")
+    print(f"{'all':<18} {'':<7} {time.monotonic() - started:>7.0f}")
     if left_out:
         print(
             "The tests on a real cluster did not run: its binaries are not built yet. `make test-cluster` builds them and runs the tests."

@@ -81,11 +81,13 @@ def jobs() -> dict[str, dict[str, str]]:
         # Scraped a second time by another rule, as annotations on the pods make happen.
         found[f"/labelled-again-{number}"] = labels
         found[f"/labelled-triton-{number}"] = labels
-        found[f"/joined-queue-{number}"] = {}
+        found[f"/joined-queue-{number}"] = {"job": "pods"}
         found[f"/joined-triton-{number}"] = {"namespace": JOINED, **pod}
         found[f"/old-queue-{number}"] = {}
         # The same revision names in another namespace.
         found[f"/elsewhere-queue-{number}"] = {"namespace": ELSEWHERE, "revision": revision, **pod}
+        found[f"/elsewhere-joined-{number}"] = {"job": "pods"}
+        found[f"/elsewhere-old-{number}"] = {}
     found["/quiet-triton"] = {"namespace": QUIET, "revision": STABLE, "pod": PODS[STABLE]}
     found["/labelled-dead"] = {"namespace": LABELLED, "revision": CANDIDATE, "pod": "dead"}
     return found
@@ -101,6 +103,8 @@ def pages_of(good: float, bad: float) -> dict[str, str]:
         found[f"/joined-queue-{number}"] = new_page(*counts, revision, JOINED)
         found[f"/old-queue-{number}"] = old_page(*counts, revision, OLD)
         found[f"/elsewhere-queue-{number}"] = new_page(1000, 1000, revision, ELSEWHERE)
+        found[f"/elsewhere-joined-{number}"] = new_page(1000, 1000, revision, ELSEWHERE)
+        found[f"/elsewhere-old-{number}"] = old_page(1000, 1000, revision, ELSEWHERE)
         found[f"/labelled-triton-{number}"] = found[f"/joined-triton-{number}"] = TRITON
     return found
 

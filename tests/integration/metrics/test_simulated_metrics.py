@@ -185,6 +185,45 @@ def test_processes_that_read_at_once_neither_lose_nor_double(world: World) -> No
     assert kept["good"] == pytest.approx(rate * elapsed, rel=0.25)
 
 
+def test_a_reading_waits_for_the_one_that_is_under_way(world: World) -> None:
+    world.version(1, rps=1000)
+    world.metrics().read([STABLE])
+    world.pass_time(100)
+    counted, go_on = threading.Event(), threading.Event()
+
+    class Slow(Postgres):
+        """Stops before it writes down what it has counted."""
+
+        def execute(self, sql: str, values: Any = None) -> int:
+            if sql.startswith("update serving.simulated_metrics set looks"):
+                counted.set()
+                assert go_on.wait(60)
+            return super().execute(sql, values)
+
+    readings: dict[str, Counts] = {}
+
+    def read(name: str, connection: Postgres) -> None:
+        readings[name] = total(SimulatedMetrics(connection, "ns", "demo").read([STABLE]), STABLE)
+        connection.close()
+
+    first = threading.Thread(target=read, args=("first", Slow({"dsn": world.url})))
+    second = threading.Thread(target=read, args=("second", Postgres({"dsn": world.url, "application_name": "second"})))
+    first.start()
+    assert counted.wait(30)
+    second.start()
+    waiting = "select 1 from pg_stat_activity where application_name = 'second' and wait_event_type = 'Lock'"
+    deadline = time.monotonic() + 30
+    while not world.postgres.query(waiting) and "second" not in readings and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert "second" not in readings
+    go_on.set()
+    first.join(30)
+    second.join(30)
+    # The hundred seconds are counted once.
+    assert readings["first"].requests == pytest.approx(100_000, rel=0.05)
+    assert readings["first"].requests <= readings["second"].requests < readings["first"].requests * 1.5
+
+
 def test_a_reading_is_cheap_at_any_rate(world: World) -> None:
     world.version(1, rps=100_000, error_ratio=0.01)
     metrics = world.metrics()

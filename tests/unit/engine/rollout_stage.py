@@ -96,15 +96,21 @@ class Rollouts:
         self.database, self.clock, self.versions = database, clock, versions
         self.events: list[Event] = []
         self.row: dict[str, t.Any] = {
-            **{"id": "r1", "endpoint": "demo", "strategy": plan.strategy, "plan": plan.to_json(), "command": None},
-            **{"stable_version_id": "v1", "candidate_version_id": "v2", "stable_version": 1, "candidate_version": 2},
-            **{"progress": Progress(since=clock.time, started=clock.time).to_json(), "evidence": {}},
-            **{
-                "expected_hash": database.rows[ID].endpoint.intent_hash,
-                "outcome": None,
-                "reason": None,
-                "simulated": True,
-            },
+            "id": "r1",
+            "endpoint": "demo",
+            "strategy": plan.strategy,
+            "plan": plan.to_json(),
+            "command": None,
+            "stable_version_id": "v1",
+            "candidate_version_id": "v2",
+            "stable_version": 1,
+            "candidate_version": 2,
+            "progress": Progress(since=clock.time, started=clock.time).to_json(),
+            "evidence": {},
+            "expected_hash": database.rows[ID].endpoint.intent_hash,
+            "outcome": None,
+            "reason": None,
+            "simulated": True,
         }
 
     def get(self) -> dict[str, t.Any]:

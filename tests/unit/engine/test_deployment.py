@@ -136,7 +136,15 @@ class TestWay:
         deployment = desk.start()
         assert deployment.advance(desk.store, desk.cluster) == 0.0
         desk.cluster.ticking = False
-        assert [deployment.advance(desk.store, desk.cluster) for _turn in range(7)] == [1.0, 2.0, 3.0, 4.0, 5.0, 5.0, 5.0]
+        assert [deployment.advance(desk.store, desk.cluster) for _turn in range(7)] == [
+            1.0,
+            2.0,
+            3.0,
+            4.0,
+            5.0,
+            5.0,
+            5.0,
+        ]
         assert deployment.result.waits_for
 
     def test_shows_what_is_ours_of_before_and_after(self) -> None:

@@ -22,9 +22,11 @@ STEPS = ["raised", "passed"]
 def test_a_good_candidate_takes_every_step() -> None:
     stage = Stage(parse_plan({}))
     row = stage.run()
-    assert row["outcome"] == "promoted" and stage.serving() == {NEXT: 100}
+    assert row["outcome"] == "promoted"
+    assert stage.serving() == {NEXT: 100}
     assert stage.kinds() == ["staged", *STEPS * 5, "promoting", "finished"]
-    assert stage.row.endpoint.traffic == {} and stage.row.endpoint.model_version_id == "v2"
+    assert stage.row.endpoint.traffic == {}
+    assert stage.row.endpoint.model_version_id == "v2"
 
 
 def test_the_log_shows_no_write_that_was_not_needed() -> None:
@@ -41,8 +43,10 @@ def test_the_log_shows_no_write_that_was_not_needed() -> None:
 def test_a_candidate_that_fails_goes_back() -> None:
     stage = Stage(parse_plan({}), failing={NEXT: 0.3})
     row = stage.run()
-    assert row["outcome"] == "rolled_back" and "failed" in row["reason"]
-    assert stage.serving() == {GOOD: 100} and stage.row.endpoint.model_version_id == "v1"
+    assert row["outcome"] == "rolled_back"
+    assert "failed" in row["reason"]
+    assert stage.serving() == {GOOD: 100}
+    assert stage.row.endpoint.model_version_id == "v1"
     assert "returned" in stage.kinds()
 
 
@@ -55,7 +59,8 @@ def test_a_candidate_that_never_loads_gets_nothing() -> None:
 def test_stable_that_is_worse_is_no_place_to_go_back_to() -> None:
     stage = Stage(parse_plan({"gates": [{"metric": "errors", "max": "1%"}]}), failing={NEXT: 0.1, GOOD: 0.5})
     row = stage.run()
-    assert row["outcome"] is None and row["progress"]["hold"] == "inconclusive"
+    assert row["outcome"] is None
+    assert row["progress"]["hold"] == "inconclusive"
     assert "stable fails more" in row["progress"]["reason"]
     assert stage.run(command="abort")["outcome"] == "aborted"
 
@@ -63,19 +68,22 @@ def test_stable_that_is_worse_is_no_place_to_go_back_to() -> None:
 def test_without_traffic_it_holds() -> None:
     stage = Stage(parse_plan({"step_timeout": "60s"}), rate=0.0)
     row = stage.run()
-    assert row["progress"]["hold"] == "inconclusive" and stage.serving() == {GOOD: 99, NEXT: 1}
+    assert row["progress"]["hold"] == "inconclusive"
+    assert stage.serving() == {GOOD: 99, NEXT: 1}
 
 
 def test_without_traffic_it_goes_back_where_the_plan_says_so() -> None:
     stage = Stage(parse_plan({"step_timeout": "60s", "on_inconclusive": "abort"}), rate=0.0)
-    assert stage.run()["outcome"] == "rolled_back" and stage.serving() == {GOOD: 100}
+    assert stage.run()["outcome"] == "rolled_back"
+    assert stage.serving() == {GOOD: 100}
 
 
 def test_a_source_that_is_away_passes_nothing() -> None:
     stage = Stage(parse_plan({"step_timeout": "60s"}))
     stage.asides = [lambda: None] * 30 + [lambda: setattr(stage.traffic, "down", True)]
     row = stage.run()
-    assert row["progress"]["hold"] == "inconclusive" and "away" in row["progress"]["reason"]
+    assert row["progress"]["hold"] == "inconclusive"
+    assert "away" in row["progress"]["reason"]
     assert NEXT not in [max(shares, key=lambda name: shares[name]) for shares in stage.history]
 
 
@@ -83,14 +91,16 @@ def test_a_crash_counts_at_once() -> None:
     stage = Stage(parse_plan({"gates": [{"metric": "latency", "p99": "1s"}]}))
     stage.asides = [lambda: None] * 30 + [lambda: stage.traffic.crashed.update(list(stage.traffic.shares())[:1])]
     row = stage.run()
-    assert row["outcome"] == "rolled_back" and "restarted" in row["reason"]
+    assert row["outcome"] == "rolled_back"
+    assert "restarted" in row["reason"]
 
 
 def test_a_source_that_is_away_before_the_first_share_is_waited_for() -> None:
     stage = Stage(parse_plan({"step_timeout": "60s"}))
     stage.traffic.down = True
     row = stage.run()
-    assert row["progress"]["hold"] == "inconclusive" and stage.serving() == {GOOD: 100}
+    assert row["progress"]["hold"] == "inconclusive"
+    assert stage.serving() == {GOOD: 100}
     stage.traffic.down = False
     assert stage.run(command="resume")["outcome"] == "promoted"
 
@@ -99,7 +109,8 @@ def test_an_edit_stops_it() -> None:
     stage = Stage(parse_plan({}))
     stage.asides = [lambda: None] * 30 + [stage.edit]
     row = stage.run()
-    assert row["progress"]["hold"] == "drift" and "drift" in stage.kinds()
+    assert row["progress"]["hold"] == "drift"
+    assert "drift" in stage.kinds()
     assert stage.run()["progress"]["hold"] == "drift"
     assert stage.run(command="promote")["progress"]["hold"] == "drift"
     assert stage.run(command="abort")["outcome"] == "aborted"
@@ -117,7 +128,8 @@ def test_another_intent_ends_it() -> None:
 def test_until_stops_and_the_next_run_goes_on() -> None:
     stage = Stage(parse_plan({}))
     row = stage.run(until=Until(share=5))
-    assert row["progress"]["hold"] == "until" and stage.share(NEXT) == 5
+    assert row["progress"]["hold"] == "until"
+    assert stage.share(NEXT) == 5
     assert stage.run(until=Until(steps=1))["progress"]["step"] == 2
     assert stage.run()["outcome"] == "promoted"
 
@@ -125,7 +137,8 @@ def test_until_stops_and_the_next_run_goes_on() -> None:
 def test_blue_green_waits_at_0_and_goes_on_when_told() -> None:
     stage = Stage(parse_plan({"strategy": "blue_green"}))
     row = stage.run()
-    assert row["progress"]["hold"] == "approval" and stage.serving() == {GOOD: 100}
+    assert row["progress"]["hold"] == "approval"
+    assert stage.serving() == {GOOD: 100}
     assert stage.run()["progress"]["hold"] == "approval"
     assert stage.run(command="resume")["outcome"] == "promoted"
 
@@ -134,13 +147,15 @@ def test_an_ab_lasts_as_long_as_asked_and_returns_where_asked() -> None:
     stage = Stage(parse_plan({"strategy": "ab", "duration": "5m", "winner": "stable"}))
     began = stage.clock.time
     row = stage.run()
-    assert row["outcome"] == "returned" and stage.serving() == {GOOD: 100}
+    assert row["outcome"] == "returned"
+    assert stage.serving() == {GOOD: 100}
     assert stage.clock.time - began >= 300
 
 
 def test_an_ab_asks_for_a_winner() -> None:
     stage = Stage(parse_plan({"strategy": "ab", "duration": "1m", "winner": "ask"}))
-    assert stage.run()["progress"]["hold"] == "approval" and stage.share(NEXT) == 50
+    assert stage.run()["progress"]["hold"] == "approval"
+    assert stage.share(NEXT) == 50
     assert stage.run(command="resume")["outcome"] == "promoted"
 
 
@@ -234,11 +249,13 @@ def _play(chance: random.Random) -> None:
     if kind == "loads not":
         assert all("s3://models/bad/" not in shares for shares in stage.history)
     if outcome == "promoted":
-        assert stage.row.endpoint.model_version_id == "v2" and (disturbed or stage.serving() == {NEXT: 100})
+        assert stage.row.endpoint.model_version_id == "v2"
+        assert disturbed or stage.serving() == {NEXT: 100}
     elif outcome == "superseded":
         assert stage.row.endpoint.model_version_id == "v9"
     else:
-        assert stage.row.endpoint.model_version_id == "v1" and stage.serving() == {GOOD: 100}, stage.serving()
+        assert stage.row.endpoint.model_version_id == "v1", stage.serving()
+        assert stage.serving() == {GOOD: 100}, stage.serving()
 
 
 def _check_shares(stage: Stage) -> None:
@@ -252,4 +269,5 @@ def _check_no_way_back(stage: Stage) -> None:
     seen = [shares.get(NEXT, 0) for shares in stage.history]
     top = seen.index(max(seen))
     assert seen[:top] == sorted(seen[:top]), seen
-    assert seen[top:] == sorted(seen[top:], reverse=True) and set(seen[top:]) <= {max(seen), 0}, seen
+    assert seen[top:] == sorted(seen[top:], reverse=True), seen
+    assert set(seen[top:]) <= {max(seen), 0}, seen

@@ -37,7 +37,11 @@ def chart(story: Story, width: int, ids: str, top: float = 0.0) -> tuple[str, fl
     at = top + _STRIP
     first = at + 22
     frames: list[tuple[str, Frame]] = []
-    for kind, height in (("traffic", 84), ("errors", 150), ("latency", 120)):
+    for kind, height in (
+        ("traffic", 84),
+        ("errors", 150 if _counted(story) else 40),
+        ("latency", 120 if _timed(story) else 40),
+    ):
         plot = at + (40 if narrow and kind != "traffic" else 24)
         high = {
             "traffic": lambda: _traffic_top(story),
@@ -51,7 +55,8 @@ def chart(story: Story, width: int, ids: str, top: float = 0.0) -> tuple[str, fl
     for kind, frame in frames:
         parts.append({"traffic": _traffic, "errors": _errors, "latency": _latencies}[kind](story, frame, narrow))
     parts.append(_times(story, frames[-1][1], narrow))
-    parts.append(callout(story, dict(frames)))
+    if _counted(story):
+        parts.append(callout(story, dict(frames)))
     return "".join(parts), bottom + 26
 
 
@@ -71,6 +76,15 @@ _SIGNS = {
     "cross": '<path d="M26 26l24 24M50 26l-24 24"/>',
     "clock": '<path d="M38 20v18l13 9"/>',
 }
+
+
+def _counted(story: Story) -> bool:
+    return any(window.requests for window in (*story.candidate, *story.stable))
+
+
+def _timed(story: Story) -> bool:
+    both = (*story.candidate, *story.stable)
+    return any(window.p99 is not None or window.mean is not None for window in both)
 
 
 def _traffic_top(story: Story) -> float:
@@ -145,8 +159,10 @@ def _traffic(story: Story, frame: Frame, narrow: bool) -> str:
     labels: list[str] = []
     free = -1e9
     before = 0.0
+    # What an ended rollout leaves behind goes on.
+    last = frame.x.high if story.rollout.get("outcome") else story.end
     for index, (at, share) in enumerate(story.shares):
-        until = story.shares[index + 1][0] if index + 1 < len(story.shares) else story.end
+        until = story.shares[index + 1][0] if index + 1 < len(story.shares) else last
         x, y, right = frame.x(at), frame.y(share), frame.x(until)
         path.append(f"{'L' if path else 'M'}{x:.1f} {frame.y(before):.1f}L{x:.1f} {y:.1f}L{right:.1f} {y:.1f}")
         words = f"{share:g} %"
@@ -157,7 +173,7 @@ def _traffic(story: Story, frame: Frame, narrow: bool) -> str:
         before = share
     line = "".join(path)
     ground = frame.y(0)
-    start, end = frame.x(story.shares[0][0]), frame.x(story.end)
+    start, end = frame.x(story.shares[0][0]), frame.x(last)
     parts.append(
         f'<path class="area" d="M{start:.1f} {ground:.1f}{line.replace("M", "L", 1)}L{end:.1f} {ground:.1f}Z"/>'
     )
@@ -166,6 +182,8 @@ def _traffic(story: Story, frame: Frame, narrow: bool) -> str:
 
 
 def _errors(story: Story, frame: Frame, narrow: bool) -> str:
+    if not _counted(story):
+        return _heading(frame, "Failed requests", (), narrow) + _nothing(frame, "no requests were counted")
     parts = [
         _heading(frame, "Failed requests", _keys(story), narrow),
         _grid(frame, ratio_ticks(frame.y.high), percent),
@@ -174,16 +192,16 @@ def _errors(story: Story, frame: Frame, narrow: bool) -> str:
         _curve(frame, story.candidate, lambda window: window.errors, "candidate"),
         _limit_name(frame, story.error_limit, f"limit {percent(story.error_limit)}"),
     ]
-    if not any(window.requests for window in (*story.candidate, *story.stable)):
-        parts.append(_nothing(frame, "no requests were counted"))
     return "".join(parts)
 
 
 def _latencies(story: Story, frame: Frame, narrow: bool) -> str:
+    if not _timed(story):
+        return _heading(frame, "Latency", (), narrow) + _nothing(frame, "no latency was measured")
     both = (*story.candidate, *story.stable)
     p99 = any(window.p99 is not None for window in both)
     mean = any(window.mean is not None for window in both)
-    keys = _keys(story) if p99 or mean else []
+    keys = _keys(story)
     name = "Latency, 99 % are faster (p99)" if p99 else "Latency, mean"
     if p99 and mean:
         keys = [*keys, ("candidate mean", "mean")]
@@ -197,8 +215,6 @@ def _latencies(story: Story, frame: Frame, narrow: bool) -> str:
             parts.append(_curve(frame, windows, lambda window: window.p99, css))
     parts.append(_limit_name(frame, story.p99_limit, f"p99 limit {latency(story.p99_limit)}"))
     parts.append(_limit_name(frame, story.mean_limit, f"mean limit {latency(story.mean_limit)}"))
-    if not keys:
-        parts.append(_nothing(frame, "no latency was measured"))
     return "".join(parts)
 
 

@@ -74,7 +74,9 @@ def headline(story: Story) -> Headline:
     sign = _SIGNS.get(outcome) or {"paused": "pause", "returning": "back"}.get(state, "clock")
     words = (sentence, " ".join(part for part in detail if part))
     # A number stays on the line of its sign.
-    return Headline(tone, word, sign, *(part.replace(" %", "\u00a0%") for part in words))
+    return Headline(
+        tone, word, sign, *(part.replace(" %", "\u00a0%").replace("ersion ", "ersion\u00a0") for part in words)
+    )
 
 
 def failing(verdict: Json) -> list[Json]:

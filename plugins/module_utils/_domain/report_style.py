@@ -159,7 +159,9 @@ td[data-is]{{display:inline-block;margin-right:16px}}tbody th{{display:inline-bl
 td[data-is]::before{{content:attr(data-is) " ";color:var(--soft);font-size:13px}}td.none{{display:none}}
 .num{{text-align:left}}}}
 @media print{{
-body{{font-size:11pt}}main{{max-width:none;padding:0}}section,header{{border-color:#bbb;break-inside:avoid-page;padding:12px}}
+body{{font-size:10pt;background:none}}h1{{font-size:16pt}}.seal{{width:56px;height:56px}}
+dl.facts{{grid-template-columns:repeat(5,1fr);gap:4px 12px;margin-top:8px;padding-top:8px}}dt,dd small{{font-size:8pt}}dd{{font-size:9.5pt}}table{{font-size:9pt}}
+section,header{{margin-bottom:8px}}main{{max-width:none;padding:0}}section,header{{border-color:#bbb;break-inside:avoid-page;padding:12px}}
 .decisions{{break-inside:auto}}tr{{break-inside:avoid}}thead{{display:table-header-group}}
 *{{-webkit-print-color-adjust:exact;print-color-adjust:exact}}}}
 """

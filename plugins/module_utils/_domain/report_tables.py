@@ -43,7 +43,7 @@ def strategy(rollout: Json) -> str:
     """The strategy and its shares: ``Canary 1, 5, 10, 25, 50 %``."""
     name = _STRATEGIES.get(str(rollout.get("strategy")), text(rollout.get("strategy"), 40) or "unknown")
     steps = [f"{step:g}" for step in map(number, entries(rollout.get("steps"))[:40]) if step is not None]
-    return f"{name} {', '.join(steps)} %" if steps else name
+    return f"{name} {', '.join(steps)}\u00a0%" if steps else name
 
 
 def _utc(at: datetime, seconds: bool = True) -> str:

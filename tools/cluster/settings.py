@@ -11,6 +11,7 @@ from .kube import Json
 
 INGRESS_CLASS = "kourier.ingress.networking.knative.dev"
 DOMAIN = "example.com"
+PATIENCE = 10  # seconds
 KNATIVE: dict[str, dict[str, str]] = {
     "config-network": {"ingress-class": INGRESS_CLASS},
     "config-domain": {DOMAIN: ""},
@@ -50,16 +51,21 @@ def _adjusted(manifest: Json, plan: Plan) -> Json:
     elif kind == "Service" and namespace == "kourier-system" and name == "kourier":
         manifest["spec"]["clusterIP"] = plan.gateway_ip
     elif kind == "Deployment":
-        _probe_soon(manifest)
+        _probe(manifest)
     elif kind == "HorizontalPodAutoscaler":
         # Admission makes the parts' requests next to nothing: any use is then hundreds of percent, and more of them is no help here.
         manifest["spec"]["maxReplicas"] = manifest["spec"].get("minReplicas", 1)
     return manifest
 
 
-def _probe_soon(deployment: Json) -> None:
-    """First readiness probe after a second, not after up to thirty: a start is ready when it is, not when a delay is over."""
+def _probe(deployment: Json) -> None:
+    """First readiness probe after a second, not after up to thirty: a start is ready when it is, not when a delay is over.
+
+    No answer within a second is no sign of death on a machine that does other work too, and a restart makes it busier.
+    """
     for container in deployment["spec"]["template"]["spec"]["containers"]:
-        probe = container.get("readinessProbe")
-        if probe:
+        for kind in ("livenessProbe", "readinessProbe"):
+            if probe := container.get(kind):
+                probe["timeoutSeconds"] = max(probe.get("timeoutSeconds", 1), PATIENCE)
+        if probe := container.get("readinessProbe"):
             probe.update(initialDelaySeconds=1, periodSeconds=1)

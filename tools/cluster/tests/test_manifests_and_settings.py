@@ -84,17 +84,17 @@ def test_the_parts_do_not_grow(given: dict[str, int], most: int) -> None:
     assert adjusted["spec"] == {**given, "maxReplicas": most}
 
 
-def test_only_readiness_is_probed_sooner() -> None:
+def test_only_readiness_is_probed_sooner_and_both_are_patient() -> None:
     container = {
         "name": "c",
         "readinessProbe": {"httpGet": {}, "initialDelaySeconds": 30},
-        "livenessProbe": {"initialDelaySeconds": 30},
+        "livenessProbe": {"initialDelaySeconds": 30, "timeoutSeconds": 15},
     }
     spec = {"template": {"spec": {"containers": [container, {"name": "d"}]}}}
     (adjusted,) = settings.adjust([_named("Deployment", "x", "y", spec=spec)], PLAN)
     first, second = adjusted["spec"]["template"]["spec"]["containers"]
-    assert first["readinessProbe"] == {"httpGet": {}, "initialDelaySeconds": 1, "periodSeconds": 1}
-    assert first["livenessProbe"] == {"initialDelaySeconds": 30}
+    assert first["readinessProbe"] == {"httpGet": {}, "initialDelaySeconds": 1, "periodSeconds": 1, "timeoutSeconds": 10}
+    assert first["livenessProbe"] == {"initialDelaySeconds": 30, "timeoutSeconds": 15}
     assert second == {"name": "d"}
 
 

@@ -31,7 +31,7 @@ options:
   interval:
     description: Time between two looks.
     type: str
-    default: 2s
+    default: 1s
   evidence:
     description:
       - V(pods) reads the counters of the revisions' pods through the API server; it needs no monitoring, and the right to C(get)

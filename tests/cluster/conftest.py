@@ -54,7 +54,9 @@ postgres, database = _module.postgres, _module.database
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("cluster")
     group.addoption("--cluster-name", default=os.environ.get("MLOPS_CLUSTER_NAME", "main"), help="name of the cluster")
-    group.addoption("--groups", default=os.environ.get("CLUSTER_TEST_GROUPS", "all"), help="run the tests that need no other groups")
+    group.addoption(
+        "--groups", default=os.environ.get("CLUSTER_TEST_GROUPS", "all"), help="run the tests that need no other groups"
+    )
     group.addoption("--cluster-down", action="store_true", help="stop the cluster after the tests")
 
 
@@ -75,7 +77,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     number, missing = config.stash.get(_LEFT_OUT, (0, []))
     if number:
-        terminalreporter.write_line(f"{number} tests did not run: they need {', '.join(missing)} (make test-cluster CLUSTER_TEST_GROUPS=all)")
+        terminalreporter.write_line(
+            f"{number} tests did not run: they need {', '.join(missing)} (make test-cluster CLUSTER_TEST_GROUPS=all)"
+        )
 
 
 def wanted_groups(items: t.Iterable[pytest.Item]) -> list[str]:

@@ -64,9 +64,7 @@ class Desk:
             result = json.loads(answer.stdout[answer.stdout.index(" => {") + 4 :])
         except ValueError:
             raise AssertionError(f"{name} gave no result:\n{answer.stdout}\n{answer.stderr}") from None
-        assert (answer.returncode != 0) == fails, (
-            f"{name}: {result.get('msg')}\n{json.dumps(result, indent=1)[:4000]}"
-        )
+        assert (answer.returncode != 0) == fails, f"{name}: {result.get('msg')}\n{json.dumps(result, indent=1)[:4000]}"
         return t.cast("dict[str, t.Any]", result)
 
     def playbook(self, name: str, /, **variables: t.Any) -> str:

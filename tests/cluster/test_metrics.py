@@ -243,7 +243,9 @@ def test_the_rule_that_an_error_names_is_the_one_that_is_missing(canary: Canary)
 @pytest.mark.groups("prometheus")
 def test_prometheus_tells_what_the_client_saw(canary: Canary) -> None:
     space = canary.space.name
-    where = canary.cluster.kube.get(f"/api/v1/namespaces/{monitoring.NAMESPACE}/services/prometheus")["spec"]["clusterIP"]
+    where = canary.cluster.kube.get(f"/api/v1/namespaces/{monitoring.NAMESPACE}/services/prometheus")["spec"][
+        "clusterIP"
+    ]
     prometheus = Prometheus(f"http://{where}:{monitoring.PORT}", namespace=space, service=NAME)
     pods = canary.kserve.metrics(space, NAME)
     revisions = [STABLE, CANDIDATE]
@@ -252,8 +254,10 @@ def test_prometheus_tells_what_the_client_saw(canary: Canary) -> None:
         now = pods.read(revisions)
         before = wait_for(
             lambda: prometheus.read(revisions),
-            lambda seen: {s: v for s, v in seen.items() if s in now and s.counter == REQUESTS}
-            == {s: v for s, v in now.items() if s.counter == REQUESTS},
+            lambda seen: (
+                {s: v for s, v in seen.items() if s in now and s.counter == REQUESTS}
+                == {s: v for s, v in now.items() if s.counter == REQUESTS}
+            ),
             timeout=30,
             what="the pods' counters",
         )

@@ -10,15 +10,16 @@ import math
 import typing as t
 
 import numpy as np
+import numpy.typing as npt
 from ansible_collections.mlops.serving.plugins.module_utils._domain import pacing, sequential
 from scipy import special
 
 from tools.judge import ours
 from tools.judge.world import HELD, PROMOTED, ROLLED_BACK, STEPS, WAY_BACK, End, World
 
-Floats = np.ndarray[t.Any, np.dtype[np.float64]]
-Ints = np.ndarray[t.Any, np.dtype[np.int64]]
-Bools = np.ndarray[t.Any, np.dtype[np.bool_]]
+Floats: t.TypeAlias = npt.NDArray[np.float64]
+Ints: t.TypeAlias = npt.NDArray[np.int64]
+Bools: t.TypeAlias = npt.NDArray[np.bool_]
 
 LIMIT, SHIFT = t.cast(float, ours.GATES[0].max), t.cast(float, ours.GATES[0].over_stable)
 NEEDED = ours.GATES[0].tests / ours.ALPHA

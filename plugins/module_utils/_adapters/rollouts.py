@@ -51,7 +51,8 @@ with mine as (
     from kept, jsonb_to_recordset(%(events)s) as
         w(who text, kind text, step int, written jsonb, observed jsonb, samples jsonb, verdict jsonb, message text)
 )
-select mine.endpoint_id, kept.id, kept.command, i.intent_hash, extract(epoch from clock_timestamp())::float8 as now
+select mine.endpoint_id, kept.id, kept.command, extract(epoch from clock_timestamp())::float8 as now,
+    case when i.status in ('DELETING', 'DELETED') then 'deleted' else i.intent_hash end as intent_hash
 from mine left join kept on true left join serving.intent i on i.id = mine.endpoint_id
 """
 
@@ -237,7 +238,7 @@ class Rollouts:
         """One beat: keeps the lease, the state and the events.
 
         :param taken: the command that has been followed, so that it is not followed again
-        :returns: id (None: the rollout has been ended by somebody), command, intent_hash, now
+        :returns: id (None: the rollout has been ended by somebody), command, intent_hash (of the row, or ``deleted``), now
         :raises LeaseLost: somebody else drives
         """
         row = self.database.row(

@@ -12,7 +12,7 @@ __all__ = ("EVIDENCE", "ROLLOUT")
 EVIDENCE: Options = {
     "gates": {"type": "list", "elements": "dict"},
     "alpha": {"type": "float", "default": 0.01},
-    "interval": {"type": "str", "default": "2s"},
+    "interval": {"type": "str", "default": "1s"},
     "evidence": {"type": "str", "choices": ["auto", "pods", "prometheus"], "default": "auto"},
     "prometheus_url": {"type": "str", "fallback": env("PROMETHEUS_URL")},
     "prometheus_token": {"type": "str", "no_log": True, "fallback": env("PROMETHEUS_TOKEN")},

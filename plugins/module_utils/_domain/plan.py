@@ -92,7 +92,7 @@ class Plan:
     step_timeout: float = 1800.0
     timeout: float = 7200.0
     ready_timeout: float = 600.0
-    interval: float = 2.0
+    interval: float = 1.0
     on_inconclusive: str = "pause"
     on_no_capacity: str = "refuse"
     winner: str = "evidence"
@@ -167,7 +167,7 @@ def parse_plan(asked: t.Mapping[str, t.Any]) -> Plan:
         step_timeout=seconds("step_timeout", given.get("step_timeout", 1800), low=1),
         timeout=seconds("timeout", given.get("timeout", 7200), low=1),
         ready_timeout=seconds("ready_timeout", given.get("ready_timeout", 600), low=1),
-        interval=seconds("interval", given.get("interval", 2), low=0.05),
+        interval=seconds("interval", given.get("interval", 1), low=0.05),
         on_inconclusive=checks.one_of("on_inconclusive", given.get("on_inconclusive", "pause"), ("pause", "abort")),
         on_no_capacity=checks.one_of("on_no_capacity", given.get("on_no_capacity", "refuse"), ("refuse", "wait")),
         winner=checks.one_of("winner", given.get("winner", "evidence"), ("evidence", "ask", "stable")),

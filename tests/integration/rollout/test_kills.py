@@ -73,7 +73,8 @@ def test_a_run_says_that_another_one_drives_and_follows_it(
     while not world.sql("select 1 from serving.rollout_event where kind = 'raised'"):
         assert first.poll() is None, first.communicate()
     second = run("rollout", **{**OPTIONS, "model_version": "2"})
-    assert second["outcome"] == "promoted" and any("50 %" in line for line in second["timeline"])
+    assert second["outcome"] == "promoted"
+    assert any("50 %" in line for line in second["timeline"])
     assert _kinds(world) == WHOLE
 
 
@@ -94,3 +95,11 @@ def test_an_intent_by_hand_ends_a_rollout_that_waits(
     reconcile()
     assert world.one("select outcome from serving.rollout")["outcome"] == "superseded"
     assert world.shares("demo") == {"s3://b/one/": 100}
+
+
+def test_an_endpoint_that_is_to_be_deleted_ends_it(world: Any, served: dict[str, str], run: Any, reconcile: Any) -> None:
+    run("rollout", **{**OPTIONS, "model_version": "2", "until": "10"})
+    world.sql("update endpoints set status = 'DELETING'")
+    reconcile()
+    assert world.one("select outcome from serving.rollout")["outcome"] == "superseded"
+    assert world.service("demo") is None if world.sql("select name from serving.deployment where name is not null") else True

@@ -223,7 +223,7 @@ outcome:
   type: str
   sample: promoted
 timeline:
-  description: The lines that were shown while this run went on.
+  description: The rollout's lines from its beginning on, by whichever run.
   returned: always
   type: list
   elements: str

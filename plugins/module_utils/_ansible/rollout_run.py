@@ -165,7 +165,6 @@ class _Session:
 
     def _drive(self, endpoint: Endpoint, active: Row) -> None:
         """Drives it where nobody does, else follows whoever does."""
-        self.told = self._last_event(active)
         deadline = time.monotonic() + plan_from_json(active["plan"]).timeout
         with self._cluster() as cluster:
             while True:
@@ -334,12 +333,8 @@ class _Session:
             return Until(share=int(share))
         return Until(steps=1) if action == "advance" else Until()
 
-    def _last_event(self, row: Row) -> int:
-        events = self.rollouts.events(row["id"], samples=False)
-        return int(events[-1]["id"]) if events else 0
-
     def _follow(self, row: Row) -> None:
-        """Tells what has been decided since the last time, by whomever."""
+        """Tells what has been decided since the last time, by whomever; at first all from the rollout's beginning on."""
         self.row = row
         for event in self.rollouts.events(row["id"], after=self.told, samples=False):
             self.told = event["id"]

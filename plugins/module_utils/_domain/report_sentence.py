@@ -189,7 +189,7 @@ def _promoted(story: Story) -> tuple[str, str, str]:
         return "good", "Promoted", f"{_start(candidate)} serves again in place of {stable}, after {took}."
     sentence = f"{_start(candidate)} replaced {stable} after {took}"
     if not seen.requests:
-        return "good", "Promoted", f"{sentence}; it had not been asked for anything before."
+        return "good", "Promoted", f"{sentence}; no request to it was counted before."
     errors = f"{percent(seen.errors)} errors"
     compared = f" ({percent(story.totals[1].errors)} on {stable})" if story.totals[1].requests else ""
     failed = failing(fields(story.verdict))

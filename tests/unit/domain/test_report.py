@@ -201,7 +201,7 @@ def test_nothing_is_drawn_outside_of_its_chart(name: str) -> None:
             "Returned",
             ["The A/B of version 4 against version 3 ended with version 3 after 6 h", "failed on version 4"],
         ),
-        ("blue_green", "Promoted", ["it had not been asked for anything before"]),
+        ("blue_green", "Promoted", ["no request to it was counted before"]),
         ("superseded", "Superseded", ["gave way to a newer request: model version 5 was asked for"]),
         ("drift", "Stopped by a change", ["demo-canary-predictor-00005 is the newest revision"]),
         ("running", "Running", ["nothing speaks against it so far"]),

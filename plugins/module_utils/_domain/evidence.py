@@ -29,7 +29,7 @@ class Series(t.NamedTuple):
 
 
 # The value of every counter at one moment, as it stood in the pods. A series that is not there has not counted yet.
-Reading = t.Dict[Series, float]
+Reading = dict[Series, float]
 
 
 @dataclass(frozen=True)

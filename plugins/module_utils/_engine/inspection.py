@@ -92,13 +92,12 @@ class Inspector:
         self._health = Health.start(self._pods())
         self._since = now
 
-    def check(self, stable: str) -> int:
-        """How many pods of the stable revision, or counters, can be read; 0 where there are none."""
+    def check(self, stable: str) -> bool:
+        """Whether the stable revision's pods give their counters, be there requests yet or not."""
         if self._source is None:
-            return 1
-        counted = sum(1 for series in self._source.read([stable]) if series.revision == stable)
-        # The simulator's pods answer before they have counted anything.
-        return counted or len(getattr(self._source, "answered", ()))
+            return True
+        reading = self._source.read([stable])
+        return bool(getattr(self._source, "answered", ())) or any(series.revision == stable for series in reading)
 
     def look(self, candidate: str, stable: str, now: float) -> Look:
         """Reads, counts and judges. A source that does not answer is no data, which passes nothing."""

@@ -118,7 +118,8 @@ class Batch:
         risen = alive[on & ~last]
         self._step[risen] += 1
         self._since[risen] = now
-        return alive[~(bad | (on & last) | late)]
+        remaining: Ints = alive[~(bad | (on & last) | late)]
+        return remaining
 
     def _may_rise(self, own: Ints, failed: Ints, step: Ints) -> Bools:
         if self._budget is None:
@@ -148,12 +149,14 @@ class Batch:
 
 
 def _kept(seen: Floats) -> Floats:
-    return KEPT * HALF_BET_AT / (HALF_BET_AT + seen)
+    kept: Floats = KEPT * HALF_BET_AT / (HALF_BET_AT + seen)
+    return kept
 
 
 def _times_odds(limit: Floats) -> Floats:
     odds = (limit / (1 - limit))[:, None] * ODDS
-    return odds / (1 + odds)
+    ratio: Floats = odds / (1 + odds)
+    return ratio
 
 
 def _log_ratio(alternative: Floats, null: Floats, requests: Ints, failed: Ints) -> Floats:

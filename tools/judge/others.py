@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-import typing as t
 
 import numpy as np
+import numpy.typing as npt
 
 from tools.judge.world import PROMOTED, ROLLED_BACK, STEPS, WAY_BACK, End, World
 
@@ -70,9 +70,7 @@ def kayenta(world: World, random: np.random.Generator) -> End:
     return End(PROMOTED, len(STEPS) * POINTS * MINUTE, traffic.failed)
 
 
-def is_high(
-    candidate: np.ndarray[t.Any, np.dtype[np.float64]], stable: np.ndarray[t.Any, np.dtype[np.float64]]
-) -> bool:
+def is_high(candidate: npt.NDArray[np.float64], stable: npt.NDArray[np.float64]) -> bool:
     """Whether the interval of the shift (normal approximation, with ties and continuity) lies above a quarter of its estimate."""
     n, m = len(candidate), len(stable)
     _, ties = np.unique(np.concatenate([candidate, stable]), return_counts=True)

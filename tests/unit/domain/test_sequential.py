@@ -22,6 +22,7 @@ if os.environ.get("CI") != "true":
     pytest.importorskip("scipy", reason="scipy is not there: make venv")
 
 import numpy as np
+import numpy.typing as npt
 from scipy import optimize, stats
 
 ratios = st.floats(0.0005, 0.995)
@@ -142,7 +143,9 @@ def test_a_candidate_that_turns_bad_late_is_found_out_soon() -> None:
     assert needed(Wealth((math.log(1 / 6),) * 6, seen=1e12)) >= 60
 
 
-def false_alarms(blocks: t.Callable[[np.random.Generator], np.ndarray], pays: t.Callable[..., list[float]]) -> float:
+def false_alarms(
+    blocks: t.Callable[[np.random.Generator], npt.NDArray[np.int64]], pays: t.Callable[..., list[float]]
+) -> float:
     """The share of runs in which the evidence ever reaches 1/0.05, looking after every block."""
     rng = np.random.default_rng(20)
     alarms, runs = 0, 1000
@@ -160,7 +163,7 @@ def false_alarms(blocks: t.Callable[[np.random.Generator], np.ndarray], pays: t.
 def test_alarms_stay_rare_although_every_block_is_looked_at(limit: float) -> None:
     """At the very limit; alpha is 0.05 so that so few runs can show it. The bound is that of 1,000 runs at 0.05."""
 
-    def blocks(rng: np.random.Generator) -> np.ndarray:
+    def blocks(rng: np.random.Generator) -> npt.NDArray[np.int64]:
         n = rng.integers(1, 30, 80)
         return np.stack([n, rng.binomial(n, limit)], axis=1)
 
@@ -175,7 +178,7 @@ def test_comparisons_alarm_rarely_whatever_the_split(shift: float) -> None:
     stable = 0.02
     seen = [0, 0]
 
-    def blocks(rng: np.random.Generator) -> np.ndarray:
+    def blocks(rng: np.random.Generator) -> npt.NDArray[np.int64]:
         seen[:] = [0, 0]
         n, m = rng.integers(1, 60, 40), rng.integers(1, 600, 40)
         return np.stack([n, rng.binomial(n, stable + shift), m, rng.binomial(m, stable)], axis=1)

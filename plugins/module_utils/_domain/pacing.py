@@ -7,10 +7,12 @@
 from __future__ import annotations
 
 import math
+import typing as t
 
+from .gates import ERRORS, Gate
 from .sequential import log_ratio
 
-__all__ = ("expected_harm", "may_raise", "proof_wanted", "required", "upper_bound")
+__all__ = ("expected_harm", "may_raise", "proof_wanted", "required", "tolerated", "upper_bound")
 
 _FEWEST = 20
 # A fault that is already there costs about this many failures before the judge is sure of it.
@@ -26,6 +28,14 @@ def required(min_requests: int, weight: int) -> int:
     Little is at stake at a small weight, and its requests come slowly. Above 50 % no more are asked for.
     """
     return max(_FEWEST, math.ceil(min_requests * min(weight, 50) / 50))
+
+
+def tolerated(gates: t.Sequence[Gate]) -> float:
+    """The ratio of failures that a plan takes for no harm: its limit; 1 % where it states none of its own."""
+    for gate in gates:
+        if gate.metric == ERRORS:
+            return gate.max if gate.max is not None else max(0.01, gate.over_stable or 0.0)
+    return 0.01
 
 
 def upper_bound(requests: int, failed: int, confidence: float = _CONFIDENCE) -> float:
@@ -45,15 +55,15 @@ def upper_bound(requests: int, failed: int, confidence: float = _CONFIDENCE) -> 
 
 
 def expected_harm(
-    failed: int, requests: int, rate: float, next_weight: float, reaction: float = 3.0, tolerated: float = 0.01
+    failed: int, requests: int, rate: float, next_weight: float, reaction: float = 3.0, tolerable: float = 0.01
 ) -> float:
     """Requests failed beyond what is tolerated, if the candidate is as bad as it still may be and takes the next weight.
 
     :param rate: requests a second to the endpoint; ``next_weight``: percent; ``reaction``: seconds from a failure to the way back
-    :param tolerated: ratio of failures that is no harm: the plan's limit. Else a candidate that keeps it would use up any budget
+    :param tolerable: ratio of failures that is no harm, see :func:`tolerated`. Else a candidate that keeps it would use up any budget
     """
-    beyond = max(0.0, upper_bound(requests, failed) - tolerated)
-    return max(0.0, failed - tolerated * requests) + rate * next_weight / 100 * reaction * beyond
+    beyond = max(0.0, upper_bound(requests, failed) - tolerable)
+    return max(0.0, failed - tolerable * requests) + rate * next_weight / 100 * reaction * beyond
 
 
 def may_raise(
@@ -63,13 +73,13 @@ def may_raise(
     rate: float,
     next_weight: float,
     reaction: float = 3.0,
-    tolerated: float = 0.01,
+    tolerable: float = 0.01,
 ) -> bool:
     """Whether a plan that is willing to lose ``budget`` requests can afford the next weight now.
 
     Of the budget a part is left for the failures that the judge needs to be sure. The rest follows :func:`expected_harm`.
     """
-    harm = expected_harm(failed, requests, rate, next_weight, reaction, tolerated)
+    harm = expected_harm(failed, requests, rate, next_weight, reaction, tolerable)
     return harm + min(_TO_BE_SURE, budget / 2) <= budget
 
 

@@ -57,7 +57,7 @@ class Wealth:
 
     def after(self, factors: t.Sequence[float], requests: int) -> Wealth:
         """:param factors: log of what each bet pays for a block of so many requests; chosen before the block was seen"""
-        newly = math.log((_kept(self.seen) - _kept(self.seen + requests)) / len(self.bets)) if requests else -math.inf
+        newly = math.log(_released(self.seen, requests) / len(self.bets)) if requests else -math.inf
         bets = tuple(_log_add(bet, newly) + factor for bet, factor in zip(self.bets, factors, strict=True))
         return Wealth(bets, self.seen + requests)
 
@@ -161,6 +161,11 @@ def mean_factors(limit: float, blocks: t.Sequence[tuple[float, int]]) -> list[fl
 
 def _kept(seen: float) -> float:
     return _KEPT * _HALF_BET_AT / (_HALF_BET_AT + seen)
+
+
+def _released(seen: float, requests: int) -> float:
+    """The difference of what is kept before and after; written so that it is never lost in rounding."""
+    return _kept(seen) * requests / (_HALF_BET_AT + seen + requests)
 
 
 def _log_add(one: float, other: float) -> float:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import math
 import os
+import typing as t
 
 import pytest
 from ansible_collections.mlops.serving.plugins.module_utils._domain import pacing
+from ansible_collections.mlops.serving.plugins.module_utils._domain.gates import parse_gates
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -59,7 +61,21 @@ def test_failures_that_the_limit_allows_use_up_no_budget() -> None:
     """20 of 2,000 are 1 %: the plan has said that this is fine."""
     assert pacing.may_raise(10, 20, 2000, 100, 50)
     assert not pacing.may_raise(10, 60, 2000, 100, 50)
-    assert not pacing.may_raise(10, 20, 2000, 100, 50, tolerated=0.0)
+    assert not pacing.may_raise(10, 20, 2000, 100, 50, tolerable=0.0)
+
+
+@pytest.mark.parametrize(
+    ("gates", "ratio"),
+    [
+        (None, 0.01),
+        ([{"metric": "latency", "p99": 1}], 0.01),
+        ([{"metric": "latency", "p99": 1}, {"metric": "errors", "max": "5%"}], 0.05),
+        ([{"metric": "errors", "over_stable": "3%"}], 0.03),
+        ([{"metric": "errors", "over_stable": 0}], 0.01),
+    ],
+)
+def test_a_plans_limit_is_what_it_tolerates(gates: list[dict[str, t.Any]] | None, ratio: float) -> None:
+    assert pacing.tolerated(parse_gates(gates)) == pytest.approx(ratio)
 
 
 def test_the_smallest_budget_still_gets_on() -> None:
@@ -73,7 +89,7 @@ def test_more_of_anything_bad_never_opens_a_step(failed: int, requests: int, rat
     assert pacing.expected_harm(failed + 1, requests + 1, rate, weight) >= harm
     assert pacing.expected_harm(failed, requests, rate * 2, weight) >= harm
     assert pacing.expected_harm(failed, requests * 2, rate, weight) <= harm
-    assert pacing.expected_harm(failed, requests, rate, weight, tolerated=0.0) >= max(harm, failed)
+    assert pacing.expected_harm(failed, requests, rate, weight, tolerable=0.0) >= max(harm, failed)
 
 
 @given(st.floats(0, 0.6), st.integers(1, 5000))

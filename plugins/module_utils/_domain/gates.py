@@ -150,7 +150,7 @@ def parse_gates(given: t.Any, *, stable: bool = True, field: str = "gates") -> t
 
 def _gates(where: str, item: dict[str, t.Any]) -> list[Gate]:
     metric = item.get("metric")
-    if metric not in _KEYS:
+    if not isinstance(metric, str) or metric not in _KEYS:
         what = "is missing" if metric is None else "is not a metric that is known here"
         cure = f"use one of {', '.join(_KEYS)}; for anything else metric: prometheus with a query of your own"
         raise InvalidIntent(what, field=f"{where}.metric", value=metric, cure=cure)

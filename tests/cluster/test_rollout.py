@@ -139,13 +139,12 @@ def test_a_candidate_that_never_becomes_ready_gets_nothing(desk: Desk) -> None:
 def test_a_candidate_that_crashes_is_sent_back_at_once(desk: Desk) -> None:
     serve(desk)
     candidate(desk, dies_after=15)
-    # Enough is asked for that it cannot pass before it dies.
+    # Enough is asked for that it cannot pass before it dies, and nothing is said of errors: the restart alone speaks.
+    plan = {"steps": [10, 50], "harm_budget": None, "min_requests": 1000, "gates": [{"metric": "latency", "p99": "5s"}]}
     with desk.load("demo", rate=RATE):
-        done = rollout(desk, fails=True, model_version=2, steps=[10, 50], harm_budget=None, min_requests=1000)
+        done = rollout(desk, fails=True, model_version=2, **plan)
     assert done["outcome"] == "rolled_back"
-    assert "restarted" in done["msg"] or "does not run" in done["msg"] or "not ready any more" in done["msg"], done[
-        "msg"
-    ]
+    assert "restarted" in done["msg"] or "not ready any more" in done["msg"], done["msg"]
     assert desk.infer("demo")["model_version"] == "1"
 
 

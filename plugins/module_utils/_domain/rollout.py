@@ -366,7 +366,8 @@ def _waits_for(
         return f"{bake - elapsed:.0f} s of the step are left"
     if plan.harm_budget is not None and not last:
         following = plan.steps[progress.step + 1]
-        if pacing.may_raise(plan.harm_budget, seen.failed, seen.requests, seen.rate, following):
+        tolerable = pacing.tolerated(plan.gates)
+        if pacing.may_raise(plan.harm_budget, seen.failed, seen.requests, seen.rate, following, tolerable=tolerable):
             return None
         return f"{seen.requests} requests are too few to risk {following} % within {plan.harm_budget} failed requests"
     needed = pacing.required(plan.min_requests, 50 if last else share) if plan.min_requests else 0

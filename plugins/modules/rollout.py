@@ -136,7 +136,7 @@ options:
     type: list
     elements: dict
   request_rate:
-    description: So many golden requests a second go on to the candidate, so that one without traffic has evidence too.
+    description: So many golden requests a second go on to the candidate and to stable, so that one without traffic has evidence too.
     type: float
   gateway_url:
     description: Where to send golden requests, with the candidate's own name as Host. That name itself where this is not given.

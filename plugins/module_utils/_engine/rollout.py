@@ -44,7 +44,7 @@ class Outside(t.Protocol):
 
     def hook(self, point: str, key: str, context: t.Mapping[str, t.Any]) -> tuple[str | None, str]: ...
     def smoke(self, address: str | None) -> tuple[str | None, str]: ...
-    def load(self, address: str | None, wanted: bool) -> str | None: ...
+    def load(self, candidate: str | None, stable: str | None) -> str | None: ...
     def close(self) -> None: ...
 
 
@@ -256,8 +256,9 @@ class RolloutDriver:
         progress = self._progress
         if progress.state not in _JUDGED or progress.step < 0 or not progress.candidate or not progress.stable:
             return
-        address = self._address() if self._plan.golden_rate else None
-        self._refused = self._outside.load(address, True) or self._refused if self._plan.golden_rate else self._refused
+        if self._plan.golden_rate:
+            wrong = self._outside.load(self._address(progress.candidate), self._address(progress.stable))
+            self._refused = wrong or self._refused
         now = self._now()
         if now - self._looked < self._plan.interval * 0.9 and self._look is not None:
             return
@@ -345,7 +346,7 @@ class RolloutDriver:
         self._answered(step.key, against, message)
 
     def _smoke(self, step: machine.Smoke) -> None:
-        against, message = self._outside.smoke(self._address())
+        against, message = self._outside.smoke(self._address(self._progress.candidate))
         self._answered(step.key, against, message)
 
     def _answered(self, key: str, against: str | None, message: str) -> None:
@@ -411,10 +412,10 @@ class RolloutDriver:
             "totals": self._inspector.totals(),
         }
 
-    def _address(self) -> str | None:
-        """The candidate's own address, which it has from its first write on (enable-tag-routing)."""
+    def _address(self, revision: str | None) -> str | None:
+        """A revision's own address: the candidate has one from its first write on (enable-tag-routing), stable beside it."""
         for target in self._observed.traffic if self._observed else ():
-            if target.revision == self._progress.candidate and target.url:
+            if target.revision == revision and target.url:
                 return target.url
         return None
 

@@ -96,10 +96,12 @@ class World:
         finally:
             sender.close()
 
-    def load(self, address: str | None, wanted: bool) -> str | None:
-        """Keeps golden requests coming at the plan's rate; the first wrong answer."""
-        if wanted and self._thread is None and address is not None and not self._simulated:
-            self._thread = threading.Thread(target=self._send, args=(address,), name="golden requests", daemon=True)
+    def load(self, candidate: str | None, stable: str | None) -> str | None:
+        """Keeps golden requests coming at the plan's rate, to both sides so that they can be compared; the first wrong answer."""
+        if self._thread is None and candidate is not None and not self._simulated:
+            self._thread = threading.Thread(
+                target=self._send, args=(candidate, stable), name="golden requests", daemon=True
+            )
             self._thread.start()
         return self._wrong
 
@@ -108,8 +110,8 @@ class World:
         if self._thread is not None:
             self._thread.join(timeout=15)
 
-    def _send(self, address: str) -> None:
-        sender = self._sender(address)
+    def _send(self, candidate: str, stable: str | None) -> None:
+        sender, other = self._sender(candidate), self._sender(stable) if stable else None
         try:
             number = 0
             while not self._stop.wait(1 / self._plan.golden_rate):
@@ -119,8 +121,12 @@ class World:
                 # A failed request is counted by the pods and judged there; a wrong answer only we can see.
                 if not good and not why.startswith(("status ", "cannot ")) and self._wrong is None:
                     self._wrong = f"golden request to {request['path']}: {why}"
+                if other is not None:
+                    other.send(request)
         finally:
             sender.close()
+            if other is not None:
+                other.close()
 
     def _sender(self, address: str) -> GoldenRequests:
         gateway = self._plan.gateway_url

@@ -65,8 +65,7 @@ class Play:
         raise AssertionError(f"ended without {pattern!r}: {self.output}")
 
     def end(self) -> str:
-        rest, _ = self.process.communicate(timeout=90)
-        self.output += rest
+        self.output += self.process.communicate(timeout=90)[0]
         return self.output
 
 

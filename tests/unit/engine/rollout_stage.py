@@ -253,7 +253,7 @@ class Silence:
     def smoke(self, address: str | None) -> tuple[str | None, str]:
         return None, "smoke"
 
-    def load(self, address: str | None, wanted: bool) -> str | None:
+    def load(self, candidate: str | None, stable: str | None) -> str | None:
         return None
 
     def close(self) -> None: ...

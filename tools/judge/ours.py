@@ -12,8 +12,9 @@ from ansible_collections.mlops.serving.plugins.module_utils._domain.verdict impo
 
 from tools.judge.world import HELD, PROMOTED, ROLLED_BACK, STEPS
 
-# The plan's defaults.
+# Seconds between two looks; the plan's default is 1, and not every cluster answers so fast.
 INTERVAL = 2.0
+# The plan's defaults.
 GATES = parse_gates(None)
 ALPHA = 0.01
 MIN_REQUESTS = 300

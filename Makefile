@@ -55,7 +55,7 @@ dev-stack-down: run-venv ## stop them; their data stay
 
 # Tests
 
-.PHONY: test test-cluster cluster-test-build lint sanity importer unit integration molecule bench demo-twice resolve test-matrix
+.PHONY: test test-cluster cluster-test-build lint sanity importer unit integration molecule bench judge-table soak demo-twice resolve test-matrix
 test: venv ## every tier, two at a time, with a table at the end; TIERS="unit lint" for some
 	@$(BIN)/python tools/dev/run_tiers.py $(TIERS)
 
@@ -85,6 +85,12 @@ molecule: venv ## each role: converge, idempotence, verify, cleanup
 
 bench: venv ## the figures of docs/benchmarks.md
 	@$(BIN)/python -m tools.bench
+
+judge-table: venv ## the judges' table of docs/judge.md, by simulation (about 6 minutes)
+	@$(BIN)/python -m tools.judge
+
+soak: venv cluster-test-build ## roll-outs on the real cluster under constant load, measured (about 45 minutes)
+	@$(BIN)/python -m tools.soak
 
 demo-twice: ## the demo, run twice as a newcomer would
 	@tools/dev/demo-twice

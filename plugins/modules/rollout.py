@@ -85,15 +85,17 @@ options:
     elements: str
   min_requests:
     description:
-      - Requests that the candidate must have answered at 50 % and before its promotion. Smaller steps need their part of it,
-        20 at least. All requests since its first share count.
+      - Requests that the candidate must have answered before its promotion. All since its first share count.
+      - Where O(harm_budget=0), each step waits for its part of them too, 20 at least, so that 1 % of little traffic takes long.
     type: int
     default: 300
   harm_budget:
     description:
-      - How many failed requests the rollout may cost. Steps then follow one another as fast as what has been seen allows for,
-        and not by their part of O(min_requests), which must still have been seen before the promotion.
+      - How many failed requests beyond its limits the rollout may cost. A step is left as soon as the next share could not cost more than
+        that, judged by what was seen so far, so steps follow one another fast and a bad candidate is found early all the same.
+      - V(0) leaves each step only when it has its part of O(min_requests).
     type: int
+    default: 10
   bake:
     description: How long each step lasts at least.
     type: str

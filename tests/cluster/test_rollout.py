@@ -23,7 +23,9 @@ from .waiting import wait_for as wait_until
 
 pytestmark = pytest.mark.groups("base", "kserve", "knative", "triton")
 
-KNATIVE = {"modelFormat": "triton", "runtimeVersion": "24.08-py3", "deploymentMode": "Knative"}
+# Three revisions at a time have to fit beside all else on two cores.
+SMALL = {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"cpu": "1", "memory": "1Gi"}}
+KNATIVE = {"modelFormat": "triton", "runtimeVersion": "24.08-py3", "deploymentMode": "Knative", "resources": SMALL}
 ONE = {"minReplicas": 1, "maxReplicas": 1}
 RATE = 40
 
@@ -140,7 +142,7 @@ def test_a_candidate_that_crashes_is_sent_back_at_once(desk: Desk) -> None:
     serve(desk)
     candidate(desk, dies_after=15)
     # Enough is asked for that it cannot pass before it dies, and nothing is said of errors: the restart alone speaks.
-    plan = {"steps": [10, 50], "harm_budget": None, "min_requests": 1000, "gates": [{"metric": "latency", "p99": "5s"}]}
+    plan = {"steps": [10, 50], "harm_budget": 0, "min_requests": 1000, "gates": [{"metric": "latency", "p99": "5s"}]}
     with desk.load("demo", rate=RATE):
         done = rollout(desk, fails=True, model_version=2, **plan)
     assert done["outcome"] == "rolled_back"
@@ -267,14 +269,14 @@ def test_blue_green_and_ab(desk: Desk) -> None:
     serve(desk)
     candidate(desk)
     with desk.load("demo", rate=RATE) as load:
-        staged = rollout(desk, model_version=2, strategy="blue_green", watch="5s", harm_budget=None)
+        staged = rollout(desk, model_version=2, strategy="blue_green", watch="5s", harm_budget=0)
         assert staged["state"] == "paused"
         assert list(desk.shares("demo").values()) == [100]
         assert desk.infer("demo")["model_version"] == "1"
         assert rollout(desk, action="resume")["outcome"] == "promoted"
         assert desk.infer("demo")["model_version"] == "2"
         desk.version(3, publish(desk.cluster, 3))
-        ended = rollout(desk, model_version=3, strategy="ab", duration="10s", winner="stable", harm_budget=None)
+        ended = rollout(desk, model_version=3, strategy="ab", duration="10s", winner="stable", harm_budget=0)
         assert ended["outcome"] == "returned", ended
     assert load.failed == 0, load.errors
     answers_of_3 = load.versions.get("3", 0)

@@ -21,7 +21,7 @@ from tools.judge.world import Row, World, summary
 TRAFFIC = (1.0, 10.0, 100.0)
 RATIOS = ((0.002, 0.002), (0.01, 0.01), (0.002, 0.02), (0.002, 0.10), (0.002, 0.30), (0.02, 0.002))
 BUDGET = 10.0
-NAMES = ("ours", f"ours, harm budget {BUDGET:g}", "fixed threshold", "Mann-Whitney")
+NAMES = ("ours, harm budget 0", f"ours, harm budget {BUDGET:g} (default)", "fixed threshold", "Mann-Whitney")
 
 
 def arguments() -> argparse.Namespace:

@@ -41,7 +41,7 @@ ROLLOUT: Options = {
     "until": {"type": "str"},
     "approvals": {"type": "list", "elements": "str"},
     "min_requests": {"type": "int", "default": 300},
-    "harm_budget": {"type": "int"},
+    "harm_budget": {"type": "int", "default": 10},
     "bake": {"type": "str"},
     "step_timeout": {"type": "str", "default": "30m"},
     "rollout_timeout": {"type": "str", "default": "2h"},

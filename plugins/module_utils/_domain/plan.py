@@ -75,7 +75,7 @@ class Plan:
     :param approvals: shares, or ``promote``, before which a person is asked
     :param min_requests: candidate requests that must have been seen at 50 % and before the promotion
     :param alpha: probability that a candidate which keeps its limits is sent back, over the whole rollout
-    :param harm_budget: failed requests that the rollout may cost; paces the steps where it is set
+    :param harm_budget: failed requests beyond the limit that the rollout may cost; paces the steps. None: they wait for their part of min_requests
     :param bake: seconds that a step lasts at least; ``last_bake`` the same for the last step (A/B: its duration)
     :param winner: A/B: ``evidence`` promotes what has nothing against it, ``ask`` waits for a person, ``stable`` returns
     """
@@ -86,7 +86,7 @@ class Plan:
     approvals: tuple[int | str, ...] = ()
     min_requests: int = 300
     alpha: float = 0.01
-    harm_budget: int | None = None
+    harm_budget: int | None = 10
     bake: float = 0.0
     last_bake: float = 0.0
     step_timeout: float = 1800.0
@@ -159,7 +159,7 @@ def parse_plan(asked: t.Mapping[str, t.Any]) -> Plan:
         approvals=_approvals(strategy, given),
         min_requests=checks.whole("min_requests", given.get("min_requests", 300), low=0),
         alpha=alpha,
-        harm_budget=checks.whole("harm_budget", given["harm_budget"], low=1) if "harm_budget" in given else None,
+        harm_budget=checks.whole("harm_budget", given.get("harm_budget", 10)) or None,
         bake=seconds("bake", given.get("bake", 0)),
         last_bake=seconds("duration", given["duration"])
         if "duration" in given

@@ -1,0 +1,89 @@
+"""The tables of a soak."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Sequence
+
+from tools.bench.table import Table
+from tools.soak.scenes import Played
+
+
+def _span(values: Sequence[float], digits: int = 1) -> str:
+    if not values:
+        return "-"
+    if len(values) == 1:
+        return f"{values[0]:.{digits}f}"
+    return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
+
+
+def _outcomes(played: Sequence[Played]) -> str:
+    return ", ".join(f"{count} {outcome}" for outcome, count in Counter(one.outcome for one in played).most_common())
+
+
+def bad_table(runs: dict[str, list[Played]]) -> Table:
+    table = Table(
+        "the candidate fails 30 % of its requests; median (least to most)",
+        (
+            "plan",
+            "outcome",
+            "s, its first request to its last",
+            "its failed requests",
+            "its requests counted",
+            "failed on stable",
+        ),
+    )
+    for name, played in runs.items():
+        table.add(
+            *(name, _outcomes(played), _span([one.to_end for one in played])),
+            *(
+                _span([one.failed_by_candidate for one in played], 0),
+                _span([one.candidate_requests for one in played], 0),
+            ),
+            str(sum(one.failed_by_stable for one in played)),
+        )
+    return table
+
+
+def good_table(runs: dict[str, list[Played]]) -> Table:
+    table = Table(
+        "a good candidate",
+        ("plan", "outcome", "s, its first request to all traffic", "s, the whole task", "requests failed"),
+    )
+    for name, played in runs.items():
+        lost = sum(one.failed_by_candidate + one.failed_by_stable for one in played)
+        table.add(
+            name,
+            _outcomes(played),
+            _span([one.to_end for one in played]),
+            _span([one.whole for one in played]),
+            str(lost),
+        )
+    return table
+
+
+def same_table(played: list[Played]) -> Table:
+    table = Table("both versions fail 1 %", ("plan", "outcome", "s, the whole task", "candidate's requests"))
+    table.add(
+        "default",
+        _outcomes(played),
+        _span([one.whole for one in played]),
+        _span([one.candidate_requests for one in played], 0),
+    )
+    return table
+
+
+def step_table(added: list[float]) -> Table:
+    table = Table(
+        "what the engine adds to a step over KServe's own convergence", ("steps", "median ms", "90 % ms", "most ms")
+    )
+    found = sorted(1000 * seconds for seconds in added)
+    if found:
+        table.add(
+            str(len(found)),
+            f"{statistics.median(found):.0f}",
+            f"{found[int(len(found) * 0.9)]:.0f}",
+            f"{found[-1]:.0f}",
+        )
+    return table

@@ -269,7 +269,9 @@ def _before(rollouts: Rollouts, intents: Intents, endpoint: Endpoint) -> Row:
             endpoint=endpoint.name,
             cure="name it with model_version",
         )
-    for row in intents.versions(model_ids=[], ids=[last["stable_version_id"]]):
+    # Asked for again after a way back it is done; further back only by name.
+    wanted = last["candidate_version_id" if last["strategy"] == ROLLBACK else "stable_version_id"]
+    for row in intents.versions(model_ids=[], ids=[wanted]):
         return row
     raise NotFound(
         f"version {last['stable_version'] or last['stable_version_id']}, which served before, is not registered any more",

@@ -57,6 +57,8 @@ COMMANDS = ("run", "pause", "resume", "promote", "abort")
 STAGING, STAGED, RAISING, JUDGING = "staging", "staged", "raising", "judging"
 PROMOTING, RETURNING, FINISHED = "promoting", "returning", "finished"
 
+# Failures of stable's that are no accident.
+_PLAIN = 3
 # What a hold waits for, and whether ``run`` goes on from there or only ``resume``.
 BY_PERSON, BY_PLAN, BY_DRIFT, BY_DOUBT, BY_UNTIL = "asked", "approval", "drift", "inconclusive", "until"
 
@@ -129,6 +131,8 @@ class Seen:
     requests: int = 0
     failed: int = 0
     rate: float = 0.0
+    stable_requests: int = 0
+    stable_failed: int = 0
 
 
 @dataclass(frozen=True)
@@ -266,11 +270,21 @@ def _against(plan: Plan, progress: Progress, seen: Seen, verdict: Verdict | None
         return None
     if progress.step >= 0 and seen.stable_broken:
         return _Against(f"{why}; but stable is no place to go back to: {seen.stable_broken}", worse=True)
-    if verdict is not None and verdict.outcome == "fail" and verdict.stable_worse >= 1 / plan.alpha and not seen.broken:
+    if verdict is not None and verdict.outcome == "fail" and not seen.broken and _stable_is_worse(plan, seen, verdict):
         return _Against(
             f"{why}; but stable fails more than the candidate, so nothing is shifted back blindly", worse=True
         )
     return _Against(why)
+
+
+def _stable_is_worse(plan: Plan, seen: Seen, verdict: Verdict) -> bool:
+    """By evidence; or, as that takes more than one look, by what is plain: it breaks the limit itself, and by no less."""
+    if verdict.stable_worse >= 1 / plan.alpha:
+        return True
+    if seen.stable_failed < _PLAIN or not seen.requests:
+        return False
+    ratio = seen.stable_failed / seen.stable_requests
+    return ratio > pacing.tolerated(plan.gates) and ratio >= seen.failed / seen.requests
 
 
 def _drift(progress: Progress, seen: Seen) -> str | None:

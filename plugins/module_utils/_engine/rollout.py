@@ -231,6 +231,8 @@ class RolloutDriver:
             requests=look.candidate.requests if look else 0,
             failed=look.candidate.failed if look else 0,
             rate=look.rate if look else 0.0,
+            stable_requests=look.stable.requests if look else 0,
+            stable_failed=look.stable.failed if look else 0,
         )
 
     def _deploy(self) -> None:

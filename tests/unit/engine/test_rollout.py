@@ -79,7 +79,7 @@ def test_without_traffic_it_goes_back_where_the_plan_says_so() -> None:
 
 
 def test_a_source_that_is_away_passes_nothing() -> None:
-    stage = Stage(parse_plan({"step_timeout": "60s"}))
+    stage = Stage(parse_plan({"step_timeout": "60s", "harm_budget": 0}))
     stage.asides = [lambda: None] * 30 + [lambda: setattr(stage.traffic, "down", True)]
     row = stage.run()
     assert row["progress"]["hold"] == "inconclusive"

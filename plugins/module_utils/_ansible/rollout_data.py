@@ -14,7 +14,7 @@ from .._adapters.postgres import Row
 from .._domain.plan import plan_from_json
 from .module import Result
 
-__all__ = ("as_data", "event_data", "write_report")
+__all__ = ("as_data", "event_data", "traffic", "write_report")
 
 
 def as_data(row: Row, events: t.Sequence[Row] = ()) -> dict[str, t.Any]:
@@ -48,6 +48,15 @@ def as_data(row: Row, events: t.Sequence[Row] = ()) -> dict[str, t.Any]:
         "traffic": shares,
         "totals": _totals(last["samples"]) if last else {},
     }
+
+
+def traffic(row: Row) -> dict[str, str]:
+    """Percent by version, as the rollout has it wanted, for a diff."""
+    stable, candidate = f"version {row['stable_version']}", f"version {row['candidate_version']}"
+    if row["finished_at"] is not None:
+        return {candidate if row["outcome"] == "promoted" else stable: "100 %"}
+    share = as_data(row)["share"]
+    return {stable: f"{100 - share} %", candidate: f"{share} %"}
 
 
 def event_data(event: Row) -> dict[str, t.Any]:

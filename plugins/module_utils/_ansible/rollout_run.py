@@ -31,9 +31,9 @@ from .._engine.rollout import RolloutDriver, Until
 from .._engine.world import World
 from .connections import deploy_mode, open_store
 from .evidence import check_latency, open_prometheus, open_source
-from .module import Result
+from .module import Result, diff
 from .reconciliation import Shared, engine_settings, open_cluster
-from .rollout_data import as_data, write_report
+from .rollout_data import as_data, traffic, write_report
 from .rollout_request import asked_plan, author, check_capacity, create, find_endpoint, owner, prepare
 
 __all__ = ("rollout",)
@@ -73,11 +73,13 @@ class _Session:
         self.stop = threading.Event()
         self.told = 0
         self.row: Row | None = None
+        self.before: dict[str, str] = {}
         result.update(timeline=[], rollout=None)
 
     def begin(self, endpoint: Endpoint, active: Row | None, plan: Plan) -> None:
         """Takes up the active rollout of this version, or begins one."""
         if active is not None:
+            self.before = traffic(active)
             self._same(endpoint, active, plan)
             if self.module.check_mode:
                 self._end(active)
@@ -91,8 +93,10 @@ class _Session:
             )
             return
         self.result["changed"] = True
+        self.before = {f"version {request.stable_version}": "100 %"}
         if self.module.check_mode:
             self.result.update(state="new", outcome=None, plan=plan.to_json())
+            self._differ(endpoint.name, {f"version {request.candidate['version']}": "100 %"})
             return
         with self._cluster() as cluster:
             check_capacity(self.module, cluster, request)
@@ -118,6 +122,7 @@ class _Session:
         if active is None:
             self._nothing_active(endpoint, action)
             return
+        self.before = traffic(active)
         if self.module.check_mode:
             self.result["changed"] = True
             self._end(active)
@@ -355,6 +360,10 @@ class _Session:
             with open(path, "a", encoding="utf-8") as file:
                 file.write(text + os.linesep)
 
+    def _differ(self, endpoint: str, after: dict[str, str]) -> None:
+        if self.module._diff and self.before and after != self.before:
+            self.result["diff"] = diff(self.before, after, header=endpoint)
+
     def _end(self, row: Row) -> None:
         events = self.rollouts.events(row["id"])
         self.result["rollout"] = as_data(row, events)
@@ -363,6 +372,7 @@ class _Session:
             outcome=row["outcome"],
         )
         write_report(self.module, self.result, row, events)
+        self._differ(row["endpoint"], traffic(row))
         if row["outcome"] in (None, *_GOOD) or self.module.params["action"] == "abort":
             return
         if (self.module.params["on_rollback"] == "fail" and self.module.params["action"] != "rollback") or row[

@@ -96,7 +96,8 @@ def _started(event: Json, rollout: Json) -> str:
 def _plan(event: Json, rollout: Json) -> str:
     steps = ", ".join(f"{step:g}" for step in map(number, entries(rollout.get("steps"))) if step is not None)
     strategy = str(rollout.get("strategy") or "")
-    message = text(event.get("message"), 60)
+    # What stands before it is said by the line already.
+    message = text(str(event.get("message") or "").rpartition("   ")[2], 60)
     if strategy == "canary" and steps:
         return f"canary {steps}, then promote"
     if strategy == "ab" and steps:

@@ -29,3 +29,21 @@ def test_a_bad_candidate_is_sent_back(world: Any, served: dict[str, str], run: A
     assert done["outcome"] == "rolled_back"
     assert world.shares("demo") == {"s3://b/one/": 100}
     assert world.row("demo")["model_version_id"] == served["1"]
+
+
+def test_the_diff_is_the_traffic(world: Any, served: dict[str, str], run: Any) -> None:
+    asked = {**FAST, "endpoint": "demo", "model_version": "2"}
+    checked = run("rollout", **asked, check=True, diff=True)
+    assert (checked["diff"]["before"], checked["diff"]["after"]) == ({"version 1": "100 %"}, {"version 2": "100 %"})
+    part = run("rollout", **asked, until="10", diff=True)
+    assert part["diff"]["after"] == {"version 1": "90 %", "version 2": "10 %"}
+    rest = run("rollout", **asked, diff=True)
+    assert (rest["diff"]["before"], rest["diff"]["after"]) == (part["diff"]["after"], {"version 2": "100 %"})
+    assert "diff" not in run("rollout", **asked, diff=True)
+
+
+def test_back_and_back_again(world: Any, served: dict[str, str], run: Any) -> None:
+    run("rollout", endpoint="demo", model_version="2", **FAST)
+    assert run("rollout", endpoint="demo", action="rollback", **FAST)["changed"]
+    assert not run("rollout", endpoint="demo", action="rollback", **FAST)["changed"]
+    assert world.shares("demo") == {"s3://b/one/": 100}

@@ -42,6 +42,7 @@ class ActionModule(ActionBase):
         wrap_async = self._task.async_val
         if len(task_vars.get("ansible_play_hosts") or ()) > 1:
             self._prefix = f"[{task_vars.get('inventory_hostname')}] "
+        self._sign(task_vars)
         if wrap_async or self._task.no_log or not self._here():
             result.update(self._execute_module(task_vars=task_vars, wrap_async=wrap_async))
             if not wrap_async and not self._task.no_log:
@@ -51,6 +52,17 @@ class ActionModule(ActionBase):
         if not wrap_async:
             self._remove_tmp_path(self._connection._shell.tmpdir)
         return result
+
+    def _sign(self, task_vars: dict[str, t.Any]) -> None:
+        """AWX tells the play who has started the job, and the module's process does not hear of it."""
+        user = task_vars.get("awx_user_name")
+        if not user:
+            return
+        job = task_vars.get("awx_job_id")
+        given = self._task.environment or []
+        signed = {"MLOPS_ROLLOUT_BY": f"{user} (AWX job {job})" if job else str(user)}
+        # What the task itself sets comes later and wins.
+        self._task.environment = [signed, *(given if isinstance(given, list) else [given])]
 
     def _here(self) -> bool:
         """Whether the module can write a file that only we may read."""

@@ -183,5 +183,7 @@ def test_defaults_of_its_group_reach_it(play: Any) -> None:
 
 
 def test_several_hosts_tell_which_one_speaks(world: Any, served: Any, play: Any) -> None:
-    shown = play({}, "-i", "east,west,", "-l", "east,west", keywords={"run_once": True}).end()
+    job = ("-e", "awx_user_name=kim", "-e", "awx_job_id=7")
+    shown = play({}, "-i", "east,west,", "-l", "east,west", *job, keywords={"run_once": True}).end()
     assert re.search(rf"^\[east\] {CLOCK}promoted", shown, re.M), shown
+    assert rollout(world)["created_by"] == "kim (AWX job 7)"

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import psycopg2
 import psycopg2.extras
+from ansible_collections.mlops.serving.plugins.module_utils._domain.report import html, svg
 
 from tools.soak.scenes import Scene, play
 
 
 def draw(scene: Scene, folder: Path) -> None:
     """A candidate that fails 8 %: it shows itself only when it gets a little more than 1 % of the traffic."""
-    sys.path.insert(0, str(Path(__file__).resolve().parents[2] / ".build"))
-    from ansible_collections.mlops.serving.plugins.module_utils._domain.report import html, svg
-
     play(scene, 0.0, 0.08, {"step_timeout": "10m"})
     done = scene.last["rollout"]
     connection = psycopg2.connect(scene.database)

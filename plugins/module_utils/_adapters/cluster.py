@@ -121,19 +121,21 @@ class KServeCluster:
         fence: int | None = None,
         dry_run: bool = False,
         previous: Document | None = None,
+        live: Document | None = None,
     ) -> Document:
         """Server-side apply; creates what is not there. Returns the object as the API server has it then.
 
         :param resource_version: the state that the caller decided on; without it, whatever is there now
         :param dry_run: admission runs, nothing is written
         :param previous: what was applied before: a field of it that ``manifest`` no longer has must be gone
+        :param live: the object at ``resource_version``, where the caller has just read it
         :raises StaleWrite: where the object is another one by now
         :raises Drift: where another tool that applies keeps a field alive which is to be cleared
         :raises Refused: by admission, or because the object belongs to another endpoint
         """
 
         def write() -> Document:
-            return self._apply(manifest, resource_version, fence, dry_run, previous)
+            return self._apply(manifest, resource_version, fence, dry_run, previous, live)
 
         return write() if resource_version is not None else _insist(write)
 
@@ -144,10 +146,13 @@ class KServeCluster:
         fence: int | None,
         dry_run: bool,
         previous: Document | None,
+        read: Document | None,
     ) -> Document:
         namespace, name = _key(manifest)
         action = f"apply InferenceService {namespace}/{name}"
-        live = self.get(namespace, name)
+        # The order stays: read, then the epoch, then the write at what was read.
+        fresh = read is not None and read["metadata"].get("resourceVersion") == resource_version
+        live = read if fresh else self.get(namespace, name)
         if live is None:
             if resource_version is not None:
                 raise StaleWrite(f"cannot {action}: it has been deleted meanwhile")

@@ -117,13 +117,16 @@ class Objects:
 
         :raises StaleWrite: where another object has taken its name
         """
+        options: Document = {"propagationPolicy": "Background", "preconditions": {"uid": live["metadata"]["uid"]}}
+        if dry_run:
+            # In the body: the API server reads no query of a DELETE that has one, and would delete.
+            options["dryRun"] = ["All"]
         try:
             self._client.request(
                 "DELETE",
                 self._known(item).path(item.namespace, item.name),
                 action=f"delete {item}",
-                query={"dryRun": "All" if dry_run else None},
-                body={"propagationPolicy": "Background", "preconditions": {"uid": live["metadata"]["uid"]}},
+                body=options,
                 absent_ok=True,
             )
         except Refused as refused:

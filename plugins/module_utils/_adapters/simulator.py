@@ -89,6 +89,7 @@ class Simulator:
         fence: int | None = None,
         dry_run: bool = False,
         previous: dict[str, t.Any] | None = None,
+        live: dict[str, t.Any] | None = None,
     ) -> dict[str, t.Any]:
         namespace, name = _key(manifest)
         row = self._postgres.row(_SELECT, (namespace, name))

@@ -183,7 +183,11 @@ class Deployment:
             cluster.create(step.manifest, fence=self._claim.epoch)
         else:
             cluster.apply(
-                step.manifest, resource_version=observed.resource_version, fence=self._claim.epoch, previous=previous
+                step.manifest,
+                resource_version=observed.resource_version,
+                fence=self._claim.epoch,
+                previous=previous,
+                live=observed.live,
             )
         self._writes[step.why] = self._writes.get(step.why, 0) + 1
 

@@ -36,6 +36,7 @@ class Cluster(t.Protocol):
         fence: int | None = None,
         dry_run: bool = False,
         previous: dict[str, t.Any] | None = None,
+        live: dict[str, t.Any] | None = None,
     ) -> dict[str, t.Any]: ...
 
     def delete(

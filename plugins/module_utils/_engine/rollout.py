@@ -109,6 +109,8 @@ class RolloutDriver:
         self._expected: str = row["expected_hash"]
         self._offset = 0.0
         self._pause = _IDLE
+        self._last: dict[str, t.Any] = {"id": None}
+        self._kept = -_PATIENCE
         self._deployment: Deployment | None = None
         self._deployed, self._error = "busy", None  # type: tuple[str, str | None]
         self._observed: Observed | None = None
@@ -164,7 +166,8 @@ class RolloutDriver:
 
     def _beat(self, command: str | None) -> float | None:
         """One look and one step; seconds until the next, None at the end."""
-        beat = self._keep()
+        # Between a write and its effect each call counts; the row is looked at again before anything else is decided.
+        beat = self._keep() if self._kept_for(_IDLE) or self._deployed != "busy" else self._last
         if beat["id"] is None:
             return None
         seen = self._see(beat)
@@ -206,7 +209,11 @@ class RolloutDriver:
             taken=self._taken,
         )
         self._offset = beat["now"] - self._clock.monotonic()
+        self._last, self._kept = beat, self._clock.monotonic()
         return beat
+
+    def _kept_for(self, seconds: float) -> bool:
+        return self._clock.monotonic() - self._kept >= seconds
 
     def _see(self, beat: dict[str, t.Any]) -> Seen:
         if beat["intent_hash"] != self._expected:
@@ -218,7 +225,12 @@ class RolloutDriver:
         elif state not in _BUSY:
             self._deployed, self._error = "converged", None
             self._observed = self._cluster.observe(self._claim.namespace, self._claim.name)
-        self._inspect()
+        if state in _BUSY and self._deployed != "busy":
+            # The next decision rests on the row as it is now; the evidence has its own pace.
+            if self._keep()["intent_hash"] != self._expected:
+                return Seen(superseded=_SUPERSEDED)
+        else:
+            self._inspect()
         observed, look = self._observed, self._look
         return Seen(
             deployed=self._deployed,
@@ -304,6 +316,7 @@ class RolloutDriver:
             return None
         self._claim = self._store.reload(self._claim)
         self._progress, self._taken = progress, None
+        self._last = {**self._last, "intent_hash": self._expected, "command": None}
         self._deployment, self._deployed, self._error = None, "busy", None
         self._refused = None
         self._report(event)

@@ -249,6 +249,7 @@ class Cluster:
         fence: int | None = None,
         dry_run: bool = False,
         previous: Document | None = None,
+        live: Document | None = None,
     ) -> Document:
         self.before_write()
         with self.lock:

@@ -54,8 +54,8 @@ class Driver(engine.RolloutDriver):
                 Path(os.environ["MLOPS_COUNT_FILE"]).write_text(str(count))
 
 
-from ansible_collections.mlops.serving.plugins.module_utils._ansible import rollout_run  # noqa: E402
-from ansible_collections.mlops.serving.plugins.modules import rollout  # noqa: E402
+from ansible_collections.mlops.serving.plugins.module_utils._ansible import rollout_run
+from ansible_collections.mlops.serving.plugins.modules import rollout
 
 rollout_run.RolloutDriver = Driver  # type: ignore[misc]
 basic._ANSIBLE_ARGS = sys.stdin.buffer.read()

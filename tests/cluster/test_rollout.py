@@ -363,3 +363,19 @@ def answers(url: str) -> bool:
             return bool(answer.status == 200)
     except OSError:
         return False
+
+
+def test_a_candidate_without_room_for_its_gpus_is_refused_before_anything_is_written(desk: Desk) -> None:
+    """The version that serves was deployed without a GPU; the row asks for one from the next version on."""
+    serve(desk)
+    candidate(desk)
+    desk.sql("update endpoints set runtime_config = runtime_config || '{\"gpu\": true}'")
+    # As if it had been applied: what is looked at here is the room, and one node without a GPU could not serve it.
+    desk.sql(
+        "update serving.deployment d set applied_hash = i.intent_hash from serving.intent i where i.id = d.endpoint_id"
+    )
+    refused = rollout(desk, fails=True, model_version=2)
+    assert "there is no room for the candidate: 1 pod(s) with 1 GPU(s) each, and 0 GPU(s) are free" in refused["msg"]
+    assert desk._rows("select count(*) as n from serving.rollout") == [{"n": 0}]
+    waited = rollout(desk, fails=True, model_version=2, on_no_capacity="wait", timeout=5)
+    assert "there is no room" in waited["msg"]

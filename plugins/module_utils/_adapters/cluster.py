@@ -10,7 +10,8 @@ import contextlib
 import threading
 import typing as t
 
-from .._domain.errors import Drift, LeaseLost, Refused, StaleWrite
+from .._domain.capacity import free_gpus
+from .._domain.errors import Drift, Forbidden, LeaseLost, Refused, StaleWrite
 from .._domain.evidence import Pod
 from .._domain.manifest import ENDPOINT_LABEL
 from .._domain.pods import parse_pods
@@ -253,6 +254,16 @@ class KServeCluster:
     def info(self, **where: str) -> Document:
         """Versions, modes and capacity; see ``cluster_info.collect``."""
         return collect(self._client, **where)
+
+    def free_gpus(self) -> dict[str, int] | None:
+        """Free GPUs by node; None where this credential may not list nodes or pods of all namespaces."""
+        try:
+            nodes = self._client.request("GET", "/api/v1/nodes", action="list nodes")["items"]
+            running = {"fieldSelector": "status.phase!=Succeeded,status.phase!=Failed"}
+            pods = self._client.request("GET", "/api/v1/pods", action="list pods", query=running)["items"]
+        except Forbidden:
+            return None
+        return free_gpus(nodes, pods)
 
     def missing_rights(self, namespace: str) -> Documents:
         """What this credential may not do there; see ``cluster_info.missing_rights``."""

@@ -182,7 +182,7 @@ def prepare(module: AnsibleModule, store: Store, rollouts: Rollouts, endpoint: E
 def check_capacity(module: AnsibleModule, cluster: t.Any, request: Request) -> None:
     """Refuses, or waits for, a candidate whose GPUs are not there."""
     pods = max(1, request.intent.min_replicas if request.intent.min_replicas is not None else 1)
-    if not request.intent.gpu:
+    if not request.intent.gpu or deploy_mode(module.params) == "simulate":
         return
     deadline = time.monotonic() + request.plan.ready_timeout
     while True:

@@ -14,7 +14,7 @@ from pathlib import Path
 from tools.bench.machine import describe, load
 from tools.bench.server import private_postgres
 from tools.soak.picture import draw
-from tools.soak.scenes import Scene, added_seconds, play
+from tools.soak.scenes import Played, Scene, bare_steps, play
 from tools.soak.summary import bad_table, good_table, same_table, step_table
 
 # The default paces its steps by a harm budget of 10; the other waits for each step's part of min_requests.
@@ -42,25 +42,40 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def measure(scene: Scene, given: argparse.Namespace) -> None:
+    """Prints what there is when it is interrupted, too."""
+    before = load()
+    bare: list[float] = []
+    bad: dict[str, list[Played]] = {name: [] for name in PLANS}
+    good: dict[str, list[Played]] = {name: [] for name in PLANS}
+    same: list[Played] = []
+    try:
+        bare += bare_steps(scene)
+        for runs, fails, times in ((bad, 0.3, given.bad), (good, 0.0, given.good)):
+            for name, plan in PLANS.items():
+                for _ in range(times):
+                    runs[name].append(play(scene, 0.0, fails, plan))
+        for _ in range(given.same):
+            # 1 % is the default's own limit, and the true ratio of both.
+            same.append(play(scene, 0.01, 0.01, {}))
+    finally:
+        engine = [seconds for one in (*good["default"], *good["harm_budget: 0"], *same) for seconds in one.steps]
+        print(
+            f"Measured on: {describe(scene.server, before, load())}. {given.rate:g} requests a second through Envoy, steps 1, 5, 10, 25, 50.\n"
+        )
+        for table in (bad_table(bad), good_table(good), same_table(same), step_table(engine, bare)):
+            print(f"{table}\n")
+
+
 def main() -> int:
     given = arguments()
-    before = load()
     with private_postgres(ROOT) as server:
         scene = Scene(given.cluster_name, server, given.rate)
         try:
             if given.picture:
                 draw(scene, given.picture)
                 return 0
-            bad = {name: [play(scene, 0.0, 0.3, plan) for _ in range(given.bad)] for name, plan in PLANS.items()}
-            good = {name: [play(scene, 0.0, 0.0, plan) for _ in range(given.good)] for name, plan in PLANS.items()}
-            # Limits that both versions keep to, or nearly: 1 % is the default's own limit, and their true ratio.
-            same = [play(scene, 0.01, 0.01, {}) for _ in range(given.same)]
-            steps = added_seconds([*good["default"], *good["harm_budget: 0"], *same])
-            print(
-                f"\nMeasured on: {describe(server, before, load())}. {given.rate:g} requests a second through Envoy, steps 1, 5, 10, 25, 50.\n"
-            )
-            for table in (bad_table(bad), good_table(good), same_table(same), step_table(steps)):
-                print(f"{table}\n")
+            measure(scene, given)
         finally:
             scene.close()
     return 0

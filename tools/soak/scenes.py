@@ -31,7 +31,7 @@ class Played:
 
     :param first: of the candidate's first request, ``back`` of its last; seconds on the client's clock since the load began
     :param whole: seconds from the call of the module to its end
-    :param added: for each share, seconds before the write and after KServe's convergence that were the engine's own
+    :param steps: for each share, seconds from the decision to give it until it was known to be there
     """
 
     outcome: str
@@ -40,7 +40,7 @@ class Played:
     candidate_requests: int
     to_end: float
     whole: float
-    added: list[float] = field(default_factory=list)
+    steps: list[float] = field(default_factory=list)
 
 
 class Scene:
@@ -52,7 +52,7 @@ class Scene:
         )
         self.rate = rate
         self.space = access.make_space(self.cluster, f"soak-{uuid.uuid4().hex[:6]}", {"mlops-saas.io/tenant": "true"})
-        self.database = server.fresh()
+        self.server, self.database = server, server.fresh()
         self.desk = Desk(self.cluster, self.space, self.database).__enter__()
         self.count = 0
         self.last: dict[str, t.Any] = {}
@@ -63,76 +63,73 @@ class Scene:
 
 
 class _Watcher:
-    """Looks at the InferenceService and at the rollout's row many times a second, each on a connection of its own."""
+    """Looks at the rollout's row many times a second: when it decided on a share, and when it knew that the share was there."""
 
-    def __init__(self, scene: Scene, endpoint: str) -> None:
-        row = scene.desk.row(endpoint)
-        self._path = f"/apis/serving.kserve.io/v1beta1/namespaces/{row['namespace']}/inferenceservices/{row['service']}"
-        self._scene = scene
-        self.asked: dict[int, float] = {}
-        self.shown: dict[int, float] = {}
-        self.raising: dict[int, float] = {}
-        self.judging: dict[int, float] = {}
+    def __init__(self, scene: Scene) -> None:
+        self._database = scene.database
+        self._times: dict[str, dict[int, float]] = {"raising": {}, "judging": {}}
         self._stop = threading.Event()
-        self._threads = [
-            threading.Thread(target=self._look, daemon=True),
-            threading.Thread(target=self._read, daemon=True),
-        ]
+        self._thread = threading.Thread(target=self._read, daemon=True)
 
     def __enter__(self) -> _Watcher:
-        for thread in self._threads:
-            thread.start()
+        self._thread.start()
         return self
 
     def __exit__(self, *_exception: object) -> None:
         self._stop.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _look(self) -> None:
-        while not self._stop.wait(_LOOK_SECONDS):
-            service = self._scene.cluster.kube.get(self._path)
-            now = time.time()
-            percent = service["spec"]["predictor"].get("canaryTrafficPercent")
-            traffic = service.get("status", {}).get("components", {}).get("predictor", {}).get("traffic") or []
-            newest = next((target.get("percent") for target in traffic if target.get("latestRevision")), None)
-            if percent:
-                self.asked.setdefault(percent, now)
-                if newest == percent:
-                    self.shown.setdefault(percent, now)
+        self._thread.join()
 
     def _read(self) -> None:
-        connection = psycopg2.connect(self._scene.database)
+        connection = psycopg2.connect(self._database)
         connection.autocommit = True
         with connection.cursor() as cursor:
             while not self._stop.wait(_LOOK_SECONDS):
-                cursor.execute("select progress, plan from serving.rollout where finished_at is null")
-                for progress, plan in cursor.fetchall():
-                    steps, step = plan["steps"], progress["step"]
-                    if 0 <= step < len(steps) and progress["state"] in ("raising", "judging"):
-                        getattr(self, progress["state"]).setdefault(steps[step], progress["since"])
+                cursor.execute("select progress from serving.rollout where finished_at is null")
+                for (progress,) in cursor.fetchall():
+                    if progress["state"] in self._times and progress["step"] >= 0:
+                        self._times[progress["state"]].setdefault(progress["step"], progress["since"])
         connection.close()
 
-    def added(self) -> list[float]:
-        return [
-            max(0.0, self.asked[share] - self.raising[share]) + max(0.0, self.judging[share] - self.shown[share])
-            for share in self.raising
-            if share in self.asked and share in self.shown and share in self.judging
-        ]
+    def steps(self) -> list[float]:
+        raising, judging = self._times["raising"], self._times["judging"]
+        return [judging[step] - raising[step] for step in sorted(raising) if step in judging]
 
 
-def play(scene: Scene, stable_fails: float, candidate_fails: float, plan: dict[str, t.Any]) -> Played:
-    """A fresh endpoint on version 1, and its roll-out to version 2 under load."""
-    scene.count += 1
-    name, model = f"demo-{scene.count}", f"add-sub-{scene.count}"
+def bare_steps(scene: Scene) -> list[float]:
+    """The same shares by a bare PATCH and looks at the InferenceService: what KServe needs when nothing else is asked of it."""
+    name = serve(scene, {1: 0.0, 2: 0.0})
     desk = scene.desk
+    desk.module("rollout", endpoint=name, model_version=2, action="start")
+    row = desk.row(name)
+    path = f"/apis/serving.kserve.io/v1beta1/namespaces/{row['namespace']}/inferenceservices/{row['service']}"
+    kube, found = scene.cluster.kube, []
+    with desk.load(name, rate=scene.rate) as load:
+        while len(load.shots) < scene.rate * 2:
+            time.sleep(0.05)
+        for share in (1, 5, 10, 25, 50):
+            begun = time.monotonic()
+            kube.merge(path, {"spec": {"predictor": {"canaryTrafficPercent": share}}})
+            while True:
+                traffic = kube.get(path)["status"]["components"]["predictor"]["traffic"]
+                if any(target.get("latestRevision") and target.get("percent") == share for target in traffic):
+                    break
+                time.sleep(_LOOK_SECONDS)
+            found.append(time.monotonic() - begun)
+    remove(scene, name)
+    return found
+
+
+def serve(scene: Scene, fails: dict[int, float]) -> str:
+    """A fresh endpoint on version 1 of a model whose versions fail so many of their requests; its name."""
+    scene.count += 1
+    name, model, desk = f"demo-{scene.count}", f"add-sub-{scene.count}", scene.desk
     ids = {"tenant_id": "11111111-1111-4111-8111-111111111111", "project_id": "22222222-2222-4222-8222-222222222222"}
-    for version, fails in ((1, stable_fails), (2, candidate_fails)):
+    for version, share in fails.items():
         desk.module(
             "model_version",
             model=model,
             version=version,
-            artifact_uri=publish(scene.cluster, version, fails=fails),
+            artifact_uri=publish(scene.cluster, version, fails=share),
             **ids,
         )
     one = {"minReplicas": 1, "maxReplicas": 1}
@@ -146,7 +143,18 @@ def play(scene: Scene, stable_fails: float, candidate_fails: float, plan: dict[s
         runtime_config=KNATIVE,
     )
     desk.module("reconcile")
-    with desk.load(name, rate=scene.rate) as load, _Watcher(scene, name) as watcher:
+    return name
+
+
+def remove(scene: Scene, name: str) -> None:
+    scene.desk.module("endpoint", name=name, state="absent")
+    scene.desk.module("reconcile")
+
+
+def play(scene: Scene, stable_fails: float, candidate_fails: float, plan: dict[str, t.Any]) -> Played:
+    """A fresh endpoint on version 1, and its roll-out to version 2 under load."""
+    name, desk = serve(scene, {1: stable_fails, 2: candidate_fails}), scene.desk
+    with desk.load(name, rate=scene.rate) as load, _Watcher(scene) as watcher:
         # The load has to run before anything is measured against it.
         while len(load.shots) < scene.rate * 2:
             time.sleep(0.05)
@@ -170,8 +178,7 @@ def play(scene: Scene, stable_fails: float, candidate_fails: float, plan: dict[s
     else:
         last = shots[-1].at if shots else first
     failed = len(of_candidate) if isinstance(of_candidate, list) else of_candidate
-    desk.module("endpoint", name=name, state="absent")
-    desk.module("reconcile")
+    remove(scene, name)
     played = Played(
         outcome=done["outcome"] or done["state"],
         failed_by_candidate=failed,
@@ -179,7 +186,7 @@ def play(scene: Scene, stable_fails: float, candidate_fails: float, plan: dict[s
         candidate_requests=int(done["rollout"]["totals"].get("candidate", {}).get("requests", 0)),
         to_end=last - first,
         whole=whole,
-        added=watcher.added(),
+        steps=watcher.steps(),
     )
     print(
         json.dumps({"stable": stable_fails, "candidate": candidate_fails, **plan, **played.__dict__}),
@@ -191,7 +198,3 @@ def play(scene: Scene, stable_fails: float, candidate_fails: float, plan: dict[s
 
 def _by_revision(desk: Desk, done: dict[str, t.Any]) -> int:
     return int(done["rollout"]["totals"].get("candidate", {}).get("failed", 0))
-
-
-def added_seconds(played: list[Played]) -> list[float]:
-    return [seconds for one in played for seconds in one.added]

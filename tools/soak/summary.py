@@ -74,16 +74,10 @@ def same_table(played: list[Played]) -> Table:
     return table
 
 
-def step_table(added: list[float]) -> Table:
+def step_table(engine: list[float], bare: list[float]) -> Table:
     table = Table(
-        "what the engine adds to a step over KServe's own convergence", ("steps", "median ms", "90 % ms", "most ms")
+        "from the decision on a share until it is known to be there; median (least to most)", ("", "steps", "s")
     )
-    found = sorted(1000 * seconds for seconds in added)
-    if found:
-        table.add(
-            str(len(found)),
-            f"{statistics.median(found):.0f}",
-            f"{found[int(len(found) * 0.9)]:.0f}",
-            f"{found[-1]:.0f}",
-        )
+    table.add("a bare PATCH and looks at the InferenceService", str(len(bare)), _span(bare, 2))
+    table.add("the rollout, its row, record, fence and proof by the traffic list", str(len(engine)), _span(engine, 2))
     return table

@@ -22,7 +22,9 @@ from .._domain.documents import Item, collect, prepare
 from .._domain.errors import InvalidIntent, Refused, Unavailable
 from .._domain.images import with_images
 from .._domain.object_changes import shown
-from .._engine.manifests import Appliance, Outcome, Removal, Settings
+from .._engine.manifest_apply import Appliance
+from .._engine.manifest_removal import Removal
+from .._engine.manifest_run import Outcome, Settings
 from .connections import cluster_parameters
 from .module import Result, diff
 

@@ -24,6 +24,9 @@ PROJECT = "22222222-2222-4222-8222-222222222222"
 
 
 class Desk:
+    # Where a test keeps files of its own.
+    folder: Path
+
     def __init__(self, cluster: t.Any, namespace: t.Any, database: str) -> None:
         self.cluster = cluster
         self.namespace = namespace

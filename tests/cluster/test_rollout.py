@@ -39,8 +39,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
-def desk(cluster: t.Any, namespace: t.Any, database: str) -> t.Iterator[Desk]:
+def desk(cluster: t.Any, namespace: t.Any, database: str, tmp_path: Path) -> t.Iterator[Desk]:
     with Desk(cluster, namespace, database) as desk:
+        desk.folder = tmp_path
         yield desk
 
 
@@ -312,6 +313,34 @@ def test_killed_at_many_boundaries_it_ends_the_same(desk: Desk, database: str) -
     ]
     assert load.failed == 0, load.errors
     assert shares == sorted(shares), shares
+
+
+def test_the_five_playbooks(desk: Desk) -> None:
+    """As people type them, one after the other, under load."""
+    serve(desk)
+    candidate(desk)
+    desk.version(3, publish(desk.cluster, 3))
+    common = {
+        "endpoint": "demo",
+        "rollout_interval": "1s",
+        "rollout_min_requests": 60,
+        "report": str(desk.folder / "report.html"),
+    }
+    with desk.load("demo", rate=RATE) as load:
+        output = desk.playbook("rollout_canary", model_version=2, steps=[10, 50], **common)
+        assert "promoted" in output
+        output = desk.playbook("rollout_ab", model_version=3, duration="5s", winner="stable", **common)
+        assert desk.infer("demo")["model_version"] == "2", output
+        desk.playbook("rollout_blue_green_stage", model_version=3, watch="3s", **common)
+        assert desk.infer("demo")["model_version"] == "2"
+        desk.playbook("rollout_blue_green_promote", **common)
+        assert desk.infer("demo")["model_version"] == "3"
+        desk.playbook("rollback", **common)
+        assert desk.infer("demo")["model_version"] == "2"
+    assert load.failed == 0, load.errors
+    report = (desk.folder / "report.html").read_text()
+    assert "http://" not in report.replace("http://www.w3.org/", "")
+    assert "SIMULATED" not in report
 
 
 @contextlib.contextmanager

@@ -97,9 +97,15 @@ def test_an_intent_by_hand_ends_a_rollout_that_waits(
     assert world.shares("demo") == {"s3://b/one/": 100}
 
 
-def test_an_endpoint_that_is_to_be_deleted_ends_it(world: Any, served: dict[str, str], run: Any, reconcile: Any) -> None:
+def test_an_endpoint_that_is_to_be_deleted_ends_it(
+    world: Any, served: dict[str, str], run: Any, reconcile: Any
+) -> None:
     run("rollout", **{**OPTIONS, "model_version": "2", "until": "10"})
     world.sql("update endpoints set status = 'DELETING'")
     reconcile()
     assert world.one("select outcome from serving.rollout")["outcome"] == "superseded"
-    assert world.service("demo") is None if world.sql("select name from serving.deployment where name is not null") else True
+    assert (
+        world.service("demo") is None
+        if world.sql("select name from serving.deployment where name is not null")
+        else True
+    )

@@ -211,15 +211,15 @@ class KServeCluster:
         version = _current(live, resource_version, uid, action)
         if fence is not None:
             fencing.check_epoch(self._client, namespace, name, fence)
-        options = {
+        options: Document = {
             "kind": "DeleteOptions",
             "apiVersion": "v1",
             "preconditions": {"uid": live["metadata"]["uid"], "resourceVersion": version},
         }
-        query = {"dryRun": "All" if dry_run else None}
-        self._client.request(
-            "DELETE", service_path(namespace, name), action=action, query=query, body=options, absent_ok=True
-        )
+        if dry_run:
+            # In the body: the API server reads no query of a DELETE that has one, and would delete.
+            options["dryRun"] = ["All"]
+        self._client.request("DELETE", service_path(namespace, name), action=action, body=options, absent_ok=True)
 
     def take(self, namespace: str, name: str, epoch: int) -> None:
         """Become the only writer: raise the epoch on the Lease, then touch the InferenceService.

@@ -118,6 +118,12 @@ def test_the_module_deploys_splits_promotes_and_removes(modules: Modules) -> Non
     assert promoted["inferenceservices"][0]["revisions"]["latest_rolled_out"] == f"{NAME}-predictor-00002"
     assert "canaryTrafficPercent" not in (modules.kserve.get(space.name, NAME) or {})["spec"]["predictor"]
 
+    would = modules.run(
+        "inferenceservice", check=True, state="absent", inferenceservices=[{"metadata": {"name": NAME}}]
+    )
+    assert would["changed"]
+    kept = modules.kserve.get(space.name, NAME) or {"metadata": {"deletionTimestamp": "gone"}}
+    assert "deletionTimestamp" not in kept["metadata"], "check mode deleted it"
     gone = modules.run(
         "inferenceservice", state="absent", inferenceservices=[{"metadata": {"name": NAME}}], timeout=120
     )

@@ -155,6 +155,16 @@ def test_a_dry_run_asks_the_server_and_writes_nothing(server: StubApiServer, clu
     assert "canaryTrafficPercent" not in result["spec"]["predictor"], "the real run would clear it"
 
 
+def test_a_dry_run_of_a_deletion_is_in_its_body(server: StubApiServer, cluster: KServeCluster) -> None:
+    """The API server reads no query of a DELETE that has a body, and would delete."""
+    server.on("GET", ONE, live("7"))
+    server.on("DELETE", ONE, {})
+    cluster.delete("ns", "demo", dry_run=True)
+    assert server.asked[-1].body["dryRun"] == ["All"]
+    cluster.delete("ns", "demo")
+    assert "dryRun" not in server.asked[-1].body
+
+
 def test_on_first_contact_ownership_is_taken_over_first(server: StubApiServer, cluster: KServeCluster) -> None:
     worker = {
         "manager": "worker",

@@ -41,7 +41,7 @@ def refused(cluster: Access, host: str, number: int) -> list[int]:
     """Statuses of that many requests for a model that is not there."""
     connection = http.client.HTTPConnection(cluster.gateway, timeout=30)
     try:
-        return [send(connection, host, "nobody", request_body(INPUTS))[0] for _ in range(number)]
+        return [send(connection, host, "nobody", request_body(INPUTS))[0] for _unused in range(number)]
     finally:
         connection.close()
 
@@ -81,7 +81,7 @@ def test_prometheus_counts_what_the_client_counts(cluster: Access, namespace: Sp
     assert 400 <= status < 500
 
     def totals(seen: dict[tuple[str, str], float]) -> tuple[t.Any, ...]:
-        bad = sum(value for (_, code), value in seen.items() if code == str(status))
+        bad = sum(value for (_unused, code), value in seen.items() if code == str(status))
         return seen.get((first, "200")), seen.get((second, "200")), bad, sum(seen.values())
 
     expected = (good["1"], good["2"], REFUSED, load.sent + len(asked) + REFUSED)

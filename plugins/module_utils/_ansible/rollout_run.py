@@ -262,7 +262,7 @@ class _Session:
                     f"endpoint {claim.endpoint.name}: the stable revision has no pod now, so its metrics could not be tried"
                 )
                 return
-            found = Inspector(plan, source, lambda: (), lambda gate: _no_answer(gate), {}).check(stable)
+            found = Inspector(plan, source, lambda: (), _no_answer, {}).check(stable)
         finally:
             source.close()
             if prometheus is not None:

@@ -42,4 +42,5 @@ def _asked(pod: Document) -> int:
         return [int(amount((c.get("resources", {}).get("requests") or {}).get(GPU)) or 0) for c in containers]
 
     spec = pod.get("spec", {})
-    return max(sum(of(spec.get("containers") or ())), max(of(spec.get("initContainers") or ()), default=0))
+    largest = max(of(spec.get("initContainers") or ()), default=0)
+    return max(sum(of(spec.get("containers") or ())), largest)

@@ -40,7 +40,9 @@ def whole(field: str, value: t.Any, *, low: int = 0, high: int | None = None) ->
     number: int | None = None
     if isinstance(value, int) and not isinstance(value, bool):
         number = value
-    elif (isinstance(value, float) and value.is_integer()) or (isinstance(value, str) and re.fullmatch(r"\s*-?[0-9]{1,18}\s*", value)):
+    elif (isinstance(value, float) and value.is_integer()) or (
+        isinstance(value, str) and re.fullmatch(r"\s*-?[0-9]{1,18}\s*", value)
+    ):
         number = int(value)
     span = f"from {low} to {high}" if high is not None else f"of at least {low}"
     if number is None:
@@ -77,7 +79,10 @@ def gpu(field: str, value: t.Any) -> int:
         return whole(field, value)
     except InvalidIntent:
         raise InvalidIntent(
-            "is neither true, false nor a number of GPUs", field=field, value=value, cure="write true for one GPU, or how many"
+            "is neither true, false nor a number of GPUs",
+            field=field,
+            value=value,
+            cure="write true for one GPU, or how many",
         ) from None
 
 
@@ -90,14 +95,18 @@ def text(field: str, value: t.Any) -> str:
 def tag(field: str, value: t.Any) -> str:
     """The tag of an image. As a number 24.10 has become 24.1 before anybody could see it."""
     if isinstance(value, float):
-        raise InvalidIntent("is a number, in which a last 0 is lost", field=field, value=value, cure="write it in quotes")
+        raise InvalidIntent(
+            "is a number, in which a last 0 is lost", field=field, value=value, cure="write it in quotes"
+        )
     return text(field, value)
 
 
 def one_of(field: str, value: t.Any, allowed: t.Sequence[str]) -> str:
     found = text(field, value)
     if found not in allowed:
-        raise InvalidIntent("is not a value that is known here", field=field, value=value, cure=f"use one of {', '.join(allowed)}")
+        raise InvalidIntent(
+            "is not a value that is known here", field=field, value=value, cure=f"use one of {', '.join(allowed)}"
+        )
     return found
 
 
@@ -140,15 +149,27 @@ def environment(field: str, value: t.Any) -> list[dict[str, t.Any]]:
         where = f"{field}[{i}]"
         name = item.get("name")
         if not isinstance(name, str) or not _ENV_NAME.fullmatch(name):
-            raise InvalidIntent("is not the name of a variable", field=f"{where}.name", value=name, cure="write a name such as LOG_LEVEL")
+            raise InvalidIntent(
+                "is not the name of a variable",
+                field=f"{where}.name",
+                value=name,
+                cure="write a name such as LOG_LEVEL",
+            )
         if name == "PYTHONPATH":
-            raise InvalidIntent("KServe refuses it since 0.18", field=f"{where}.name", value=name, cure="put the code into the model's repository")
+            raise InvalidIntent(
+                "KServe refuses it since 0.18",
+                field=f"{where}.name",
+                value=name,
+                cure="put the code into the model's repository",
+            )
         if set(item) == {"name", "valueFrom"}:
             result.append({"name": name, "valueFrom": mapping(f"{where}.valueFrom", item["valueFrom"])})
         elif set(item) <= {"name", "value"}:
             result.append({"name": name, "value": _env_text(f"{where}.value", item.get("value", ""))})
         else:
-            raise InvalidIntent("has keys beside name, value and valueFrom", field=where, cure="give value or valueFrom, not both")
+            raise InvalidIntent(
+                "has keys beside name, value and valueFrom", field=where, cure="give value or valueFrom, not both"
+            )
     names = [item["name"] for item in result]
     for name in names:
         if names.count(name) > 1:
@@ -161,13 +182,18 @@ def quantities(field: str, value: t.Any) -> dict[str, dict[str, str]]:
     result: dict[str, dict[str, str]] = {}
     for side, amounts in mapping(field, value).items():
         if side not in ("requests", "limits"):
-            raise InvalidIntent("is not a key that is known here", field=f"{field}.{side}", cure="use requests and limits")
+            raise InvalidIntent(
+                "is not a key that is known here", field=f"{field}.{side}", cure="use requests and limits"
+            )
         result[side] = {}
         for name, item in mapping(f"{field}.{side}", amounts).items():
             spelled = canonical(item)
             if spelled is None:
                 raise InvalidIntent(
-                    "is not a quantity", field=f"{field}.{side}.{name}", value=item, cure="write one such as 500m, 2 or 4Gi"
+                    "is not a quantity",
+                    field=f"{field}.{side}.{name}",
+                    value=item,
+                    cure="write one such as 500m, 2 or 4Gi",
                 )
             result[side][name] = spelled
     for name, limit in result.get("limits", {}).items():
@@ -182,7 +208,10 @@ def quantities(field: str, value: t.Any) -> dict[str, dict[str, str]]:
             )
         if asked is not None and most is not None and asked > most:
             raise InvalidIntent(
-                f"is more than its limit {limit}", field=f"{field}.requests.{name}", value=request, cure="raise the limit or ask for less"
+                f"is more than its limit {limit}",
+                field=f"{field}.requests.{name}",
+                value=request,
+                cure="raise the limit or ask for less",
             )
     return result
 

@@ -33,7 +33,9 @@ def differences(ours: dict[str, t.Any], live: dict[str, t.Any], previous: dict[s
     """
     found: set[Path] = set()
     for section in ("labels", "annotations"):
-        _compare(("metadata", section), ours["metadata"].get(section, {}), live.get("metadata", {}).get(section, {}), found)
+        _compare(
+            ("metadata", section), ours["metadata"].get(section, {}), live.get("metadata", {}).get(section, {}), found
+        )
     _compare(("spec",), ours["spec"], live.get("spec", {}), found)
     for path in _leaves(previous or {}):
         if path[0] != "spec" and path[:2] not in (("metadata", "labels"), ("metadata", "annotations")):

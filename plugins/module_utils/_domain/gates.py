@@ -203,7 +203,7 @@ def _outside(where: str, metric: str, item: dict[str, t.Any]) -> Gate:
         raise InvalidIntent("is missing", field=f"{where}.{key}", cure=f"a gate of {metric} needs it")
     name = checks.text(f"{where}.name", item["name"]) if "name" in item else metric
     if not _NAME.fullmatch(name) or name in (ERRORS, MEAN_LATENCY, QUEUE_SHARE, *_QUANTILES):
-        cure = "use letters, digits, dots, - and _, at most 63, and not the name of a built-in gate"
+        cure = "use letters, digits, dots, - and _unused, at most 63, and not the name of a built-in gate"
         raise InvalidIntent("cannot be the name of a gate", field=f"{where}.name", value=name, cure=cure)
     looks = _looks(where, metric, item)
     if metric == PROMETHEUS:

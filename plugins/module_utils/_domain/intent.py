@@ -21,7 +21,19 @@ __all__ = ("Endpoint", "Intent", "check_payload", "parse")
 _PROTOCOLS = ("v1", "v2", "grpc-v1", "grpc-v2")
 _AUTOSCALERS = ("hpa", "keda", "external", "none")
 # What the storage initializer can fetch (KServe python/storage; a ClusterStorageContainer may know more).
-_SCHEMES = ("s3://", "gs://", "pvc://", "file://", "http://", "https://", "hdfs://", "webhdfs://", "hf://", "oci://", "oci+native://")
+_SCHEMES = (
+    "s3://",
+    "gs://",
+    "pvc://",
+    "file://",
+    "http://",
+    "https://",
+    "hdfs://",
+    "webhdfs://",
+    "hf://",
+    "oci://",
+    "oci+native://",
+)
 _DEFAULT_FORMAT = "sklearn"
 _DEFAULT_BATCHER = {"maxBatchSize": 32, "maxLatency": 500}
 
@@ -142,13 +154,23 @@ def _parse(endpoint: Endpoint, strict: bool) -> Intent:
     keda = bool(ask(scaling, "keda", checks.boolean))
     autoscaler = ask(config, "autoscalerClass", checks.one_of, allowed=_AUTOSCALERS)
     keda = keda or autoscaler == "keda"
-    if autoscaler == "keda" and scaling.get("keda") is not None and not checks.boolean("autoscaling.keda", scaling["keda"]):
+    if (
+        autoscaler == "keda"
+        and scaling.get("keda") is not None
+        and not checks.boolean("autoscaling.keda", scaling["keda"])
+    ):
         raise InvalidIntent(
-            "contradicts autoscaling.keda = false", field="runtime_config.autoscalerClass", value=autoscaler, cure="keep one of them"
+            "contradicts autoscaling.keda = false",
+            field="runtime_config.autoscalerClass",
+            value=autoscaler,
+            cure="keep one of them",
         )
     if keda and autoscaler not in (None, "keda"):
         raise InvalidIntent(
-            "contradicts autoscaling.keda = true", field="runtime_config.autoscalerClass", value=autoscaler, cure="keep one of them"
+            "contradicts autoscaling.keda = true",
+            field="runtime_config.autoscalerClass",
+            value=autoscaler,
+            cure="keep one of them",
         )
     mode, mode_field = _mode(config, percent, keda)
     intent = Intent(
@@ -242,7 +264,9 @@ def _artifact(endpoint: Endpoint, triton: bool) -> str:
     if not uri:
         if endpoint.model_version_id is None:
             raise InvalidIntent(
-                "the endpoint names no model version", field="model_version_id", cure="set model_version to a registered version"
+                "the endpoint names no model version",
+                field="model_version_id",
+                cure="set model_version to a registered version",
             )
         raise InvalidIntent(
             "the model version has no artifact to serve",
@@ -263,12 +287,18 @@ def _artifact(endpoint: Endpoint, triton: bool) -> str:
 def _batcher(where: str, given: t.Any) -> dict[str, int] | None:
     """true is KServe's batcher with its defaults, false none; a mapping says how."""
     if isinstance(given, dict):
-        return {**_DEFAULT_BATCHER, **{key: checks.whole(f"{where}.{key}", value, low=1) for key, value in given.items()}}
+        return {
+            **_DEFAULT_BATCHER,
+            **{key: checks.whole(f"{where}.{key}", value, low=1) for key, value in given.items()},
+        }
     try:
         return dict(_DEFAULT_BATCHER) if checks.boolean(where, given) else None
     except InvalidIntent:
         raise InvalidIntent(
-            "is not a mapping", field=where, value=given, cure="write {maxBatchSize: 32, maxLatency: 500}, or true for that"
+            "is not a mapping",
+            field=where,
+            value=given,
+            cure="write {maxBatchSize: 32, maxLatency: 500}, or true for that",
         ) from None
 
 
@@ -287,7 +317,10 @@ def _check_together(intent: Intent) -> None:
     low, high = intent.min_replicas, intent.max_replicas
     if low is not None and high and low > high:
         raise InvalidIntent(
-            f"is more than maxReplicas {high}", field="autoscaling.minReplicas", value=low, cure="raise maxReplicas or lower minReplicas"
+            f"is more than maxReplicas {high}",
+            field="autoscaling.minReplicas",
+            value=low,
+            cure="raise maxReplicas or lower minReplicas",
         )
     if intent.scale_metric in ("concurrency", "rps") and (intent.keda or intent.mode == STANDARD):
         raise InvalidIntent(
@@ -305,11 +338,17 @@ def _check_together(intent: Intent) -> None:
         )
     if intent.metrics is not None and not intent.keda:
         raise InvalidIntent(
-            "are scaled on by KEDA only", field="autoscaling.metrics", value=intent.metrics, cure="set autoscaling.keda to true"
+            "are scaled on by KEDA only",
+            field="autoscaling.metrics",
+            value=intent.metrics,
+            cure="set autoscaling.keda to true",
         )
     if intent.behavior is not None and not intent.keda:
         raise InvalidIntent(
-            "is followed with KEDA only", field="autoscaling.behavior", value=intent.behavior, cure="set autoscaling.keda to true"
+            "is followed with KEDA only",
+            field="autoscaling.behavior",
+            value=intent.behavior,
+            cure="set autoscaling.keda to true",
         )
     for i, metric in enumerate(intent.metrics or ()):
         _check_metric(f"autoscaling.metrics[{i}]", metric)
@@ -317,7 +356,11 @@ def _check_together(intent: Intent) -> None:
 
 def _check_metric(where: str, metric: dict[str, t.Any]) -> None:
     """KServe's own rules (inference_service_validation.go), told before anything is written."""
-    kind = checks.one_of(f"{where}.type", metric.get("type", ""), ("Resource", "External", "PodMetric")) if metric.get("type") else None
+    kind = (
+        checks.one_of(f"{where}.type", metric.get("type", ""), ("Resource", "External", "PodMetric"))
+        if metric.get("type")
+        else None
+    )
     if kind is None:
         raise InvalidIntent("is missing", field=f"{where}.type", cure="use Resource, External or PodMetric")
     part = {"Resource": "resource", "External": "external", "PodMetric": "podmetric"}[kind]
@@ -325,7 +368,9 @@ def _check_metric(where: str, metric: dict[str, t.Any]) -> None:
     if kind == "Resource":
         checks.one_of(f"{where}.resource.name", body.get("name", ""), ("cpu", "memory"))
     elif not checks.mapping(f"{where}.{part}.metric", body.get("metric", {})).get("query"):
-        raise InvalidIntent("is missing", field=f"{where}.{part}.metric.query", cure="write the query that gives the value")
+        raise InvalidIntent(
+            "is missing", field=f"{where}.{part}.metric.query", cure="write the query that gives the value"
+        )
     if not checks.mapping(f"{where}.{part}.target", body.get("target", {})):
         raise InvalidIntent("is missing", field=f"{where}.{part}.target", cure="say at which value to add replicas")
 

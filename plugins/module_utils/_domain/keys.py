@@ -73,7 +73,9 @@ def canonical_keys(section: str, given: t.Any, *, strict: bool) -> tuple[dict[st
     if given is None:
         return {}, []
     if not isinstance(given, dict):
-        raise InvalidIntent(f"must be a mapping, not {_kind(given)}", field=section, value=given, cure="write key: value pairs")
+        raise InvalidIntent(
+            f"must be a mapping, not {_kind(given)}", field=section, value=given, cure="write key: value pairs"
+        )
     known = {**SECTIONS, **_NESTED}[section]
     spelled = {name: key for key, others in known.items() for name in (key, *others)}
     result: dict[str, t.Any] = {}
@@ -85,7 +87,9 @@ def canonical_keys(section: str, given: t.Any, *, strict: bool) -> tuple[dict[st
             close = difflib.get_close_matches(str(name), spelled, n=1)
             cure = f"did you mean {close[0]}? Known: {', '.join(known)}" if close else f"use one of {', '.join(known)}"
             if strict:
-                raise InvalidIntent("is not a key that is known here", field=f"{section}.{name}", value=value, cure=cure)
+                raise InvalidIntent(
+                    "is not a key that is known here", field=f"{section}.{name}", value=value, cure=cure
+                )
             warnings.append(f"{section}.{name} is not a key that is known here and was left out; {cure}")
             continue
         if value is None:

@@ -48,7 +48,15 @@ API_VERSION = "serving.kserve.io/v1beta1"
 KIND = "InferenceService"
 
 # What does not touch a pod: in Standard mode it changes without restarting any. In Knative mode it is part of the revision.
-_SCALING = ("minReplicas", "maxReplicas", "scaleMetric", "scaleTarget", "autoScaling", "containerConcurrency", "timeout")
+_SCALING = (
+    "minReplicas",
+    "maxReplicas",
+    "scaleMetric",
+    "scaleTarget",
+    "autoScaling",
+    "containerConcurrency",
+    "timeout",
+)
 
 _GPU = "nvidia.com/gpu"
 _DEFAULT_RESOURCES = {"requests": {"cpu": "250m", "memory": "512Mi"}, "limits": {"cpu": "1", "memory": "1Gi"}}
@@ -119,7 +127,9 @@ def marked(manifest: dict[str, t.Any], mode: str) -> dict[str, t.Any]:
     """The manifest with the digest of its template, which makes every change of it a revision, and proves it afterwards."""
     left_out = ("canaryTrafficPercent", *(_SCALING if mode == STANDARD else ()))
     metadata = manifest["metadata"]
-    annotations = {key: value for key, value in (metadata.get("annotations") or {}).items() if key != TEMPLATE_ANNOTATION}
+    annotations = {
+        key: value for key, value in (metadata.get("annotations") or {}).items() if key != TEMPLATE_ANNOTATION
+    }
     predictor = {key: value for key, value in manifest["spec"]["predictor"].items() if key not in left_out}
     content = json.dumps([metadata.get("labels") or {}, annotations, predictor], sort_keys=True)
     annotations[TEMPLATE_ANNOTATION] = hashlib.sha256(content.encode()).hexdigest()[:16]
@@ -196,7 +206,9 @@ def _predictor(intent: Intent, mode: str) -> dict[str, t.Any]:
             "prometheus.io/port": port,
             "prometheus.io/path": "/metrics",
         }
-    predictor.update(_keda(intent) if intent.keda else {"scaleMetric": intent.scale_metric, "scaleTarget": intent.scale_target})
+    predictor.update(
+        _keda(intent) if intent.keda else {"scaleMetric": intent.scale_metric, "scaleTarget": intent.scale_target}
+    )
     return {key: value for key, value in predictor.items() if value is not None}
 
 
@@ -205,7 +217,10 @@ def _keda(intent: Intent) -> dict[str, t.Any]:
     metrics: list[dict[str, t.Any]] = list(intent.metrics or ())
     if intent.scale_metric is not None or not metrics:
         # KServe renders an empty trigger list without a metric, which KEDA's CRD refuses.
-        target: dict[str, t.Any] = {"type": "Utilization", "averageUtilization": intent.scale_target or _DEFAULT_UTILIZATION}
+        target: dict[str, t.Any] = {
+            "type": "Utilization",
+            "averageUtilization": intent.scale_target or _DEFAULT_UTILIZATION,
+        }
         metrics.append({"type": "Resource", "resource": {"name": intent.scale_metric or "cpu", "target": target}})
     scaling: dict[str, t.Any] = {"metrics": metrics}
     if intent.behavior:

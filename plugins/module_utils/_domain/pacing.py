@@ -45,7 +45,7 @@ def upper_bound(requests: int, failed: int, confidence: float = _CONFIDENCE) -> 
     if failed == 0:
         return float(1 - (1 - confidence) ** (1 / requests))
     low, high = failed / requests, 1.0
-    for _ in range(60):
+    for _unused in range(60):
         middle = (low + high) / 2
         if _at_most(failed, requests, middle) > 1 - confidence:
             low = middle

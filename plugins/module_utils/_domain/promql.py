@@ -108,7 +108,10 @@ def read_vector(samples: t.Iterable[Sample], revisions: t.Sequence[str]) -> tupl
         info = targets.get(_target(labels), {})
         pod = labels.get("pod") or labels.get("pod_name") or info.get("k8s_pod_name") or labels.get("instance", "")
         revision = (
-            labels.get("revision") or info.get("kn_revision_name") or labels.get("revision_name") or _owner(pod, revisions)
+            labels.get("revision")
+            or info.get("kn_revision_name")
+            or labels.get("revision_name")
+            or _owner(pod, revisions)
         )
         if sample.name == _SCRAPED:
             if not sample.value:

@@ -200,7 +200,11 @@ def _failures(
     predictor = conditions.get("PredictorReady") or {}
     words = str(predictor.get("message") or "")
     # What Knative's or the API server's admission refused of the objects that KServe makes; KServe asks again for ever.
-    if predictor.get("status") == "False" and predictor.get("reason") == "ReconcileFailed" and "denied the request" in words:
+    if (
+        predictor.get("status") == "False"
+        and predictor.get("reason") == "ReconcileFailed"
+        and "denied the request" in words
+    ):
         yield Failure("ReconcileFailed", words)
     yield from _model_failures(status.get("modelStatus") or {}, created)
 

@@ -136,8 +136,7 @@ def tell(rollout: Json, events: t.Iterable[Json]) -> Story:
     for event in events:
         if isinstance(event, Mapping):
             reader.take(event)
-    begin = reader.begin or moment(0.0)
-    assert begin is not None
+    begin = t.cast("datetime", reader.begin or moment(0.0))
     finished = moment(rollout.get("finished_at"))
     end = max(reader.last, (finished - begin).total_seconds() if finished else 0.0)
     marks = tuple(reader.first + reader.rest[-_LAST:])

@@ -112,7 +112,8 @@ p{{margin:0 0 8px}}
 .simulated{{border:3px dashed var(--warn);background:var(--warn-fill);color:var(--warn);border-radius:10px;padding:8px 16px;margin:0 0 16px;
 font-size:15px}}
 .simulated strong{{font-size:28px;letter-spacing:.12em;display:block;line-height:1.2}}
-dl.facts{{display:grid;grid-template-columns:repeat(auto-fit,minmax(165px,1fr));gap:10px 20px;margin:16px 0 0;padding:14px 0 0;border-top:1px solid var(--line)}}
+dl.facts{{display:grid;grid-template-columns:repeat(auto-fit,minmax(165px,1fr));gap:10px 20px;margin:16px 0 0;
+padding:14px 0 0;border-top:1px solid var(--line)}}
 dl.facts div{{min-width:0}}
 dt{{color:var(--soft);font-size:13px}}
 dd{{margin:0;font-variant-numeric:tabular-nums}}
@@ -160,7 +161,8 @@ td[data-is]::before{{content:attr(data-is) " ";color:var(--soft);font-size:13px}
 .num{{text-align:left}}}}
 @media print{{
 body{{font-size:10pt;background:none}}h1{{font-size:16pt}}.seal{{width:56px;height:56px}}
-dl.facts{{grid-template-columns:repeat(5,1fr);gap:4px 12px;margin-top:8px;padding-top:8px}}dt,dd small{{font-size:8pt}}dd{{font-size:9.5pt}}table{{font-size:9pt}}
+dl.facts{{grid-template-columns:repeat(5,1fr);gap:4px 12px;margin-top:8px;padding-top:8px}}
+dt,dd small{{font-size:8pt}}dd{{font-size:9.5pt}}table{{font-size:9pt}}
 section,header{{margin-bottom:8px}}main{{max-width:none;padding:0}}section,header{{border-color:#bbb;break-inside:avoid-page;padding:12px}}
 .decisions{{break-inside:auto}}tr{{break-inside:avoid}}thead{{display:table-header-group}}
 *{{-webkit-print-color-adjust:exact;print-color-adjust:exact}}}}

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import typing as t
 from collections.abc import Mapping
@@ -43,7 +44,7 @@ _STAMP = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(\.\d+)?\s*(Z|[+-]\d\
 
 def fields(value: t.Any) -> Json:
     """A mapping, or an empty one: a record of an older release may lack a part."""
-    if type(value) is dict:  # quick: a long record asks a million times
+    if isinstance(value, dict):  # quick: a long record asks a million times
         return value
     return value if isinstance(value, Mapping) else {}
 
@@ -54,7 +55,7 @@ def entries(value: t.Any) -> t.Sequence[t.Any]:
 
 def number(value: t.Any) -> float | None:
     """A number that a count, a ratio or a time can be; None for anything else."""
-    if type(value) is not float and type(value) is not int:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     return float(value) if -1e15 < value < 1e15 else None
 
@@ -135,7 +136,7 @@ def duration(seconds: float) -> str:
 
 def evidence(ratio: float | None) -> str:
     """A likelihood ratio as odds."""
-    if ratio is None or ratio != ratio or ratio <= 1:
+    if ratio is None or math.isnan(ratio) or ratio <= 1:
         return "none"
     if ratio >= 1e6:
         return "over 1,000,000:1"

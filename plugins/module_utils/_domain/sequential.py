@@ -104,7 +104,7 @@ def projection(above: float, below: float, n_above: int, n_below: int, shift: fl
         return above, below
     # The derivative's sign is that of a cubic, which falls through 0 once between low and high. Exact at once without a shift.
     a = (n_above * above + n_below * low) / (n_above + n_below)
-    for _ in range(200):
+    for _unused in range(200):
         b = a - shift
         spread_a, spread_b = a * (1 - a), b * (1 - b)
         value = n_above * (above - a) * spread_b + n_below * (below - b) * spread_a

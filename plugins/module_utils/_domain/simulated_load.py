@@ -133,7 +133,13 @@ def simulated_pods(revisions: t.Iterable[t.Mapping[str, t.Any]], crashed: t.Coll
             error = "exit code 1: made to crash by metrics.simulate.crash"
         failing = f"container kserve-container: CrashLoopBackOff: {error}" if error else ""
         pods.append(
-            Pod(pod_name(name), name, ready=revision["ready"] and not failing, restarts=int(bool(failing)), failing=failing)
+            Pod(
+                pod_name(name),
+                name,
+                ready=revision["ready"] and not failing,
+                restarts=int(bool(failing)),
+                failing=failing,
+            )
         )
     return tuple(sorted(pods, key=lambda pod: pod.revision))
 

@@ -134,7 +134,9 @@ def _resolve(splits: list[dict[str, t.Any]], ready: str | None) -> list[dict[str
     return [{**split, "revisionName": split.get("revisionName") or ready} for split in splits]
 
 
-def _propagate(component: dict[str, t.Any], created: str | None, ready: str | None, traffic: list[dict[str, t.Any]]) -> None:
+def _propagate(
+    component: dict[str, t.Any], created: str | None, ready: str | None, traffic: list[dict[str, t.Any]]
+) -> None:
     """PropagateStatus: when a revision counts as rolled out, and when KServe falls back to the one before."""
     component["latestCreatedRevision"] = created
     total: dict[str | None, int] = {}
@@ -148,7 +150,12 @@ def _propagate(component: dict[str, t.Any], created: str | None, ready: str | No
             if target["percent"] == 100:
                 component["previousRolledoutRevision"] = stable
                 component["latestRolledoutRevision"] = ready
-        elif ready == created and target["percent"] < 100 and total[ready] == 100 and component.get("previousRolledoutRevision"):
+        elif (
+            ready == created
+            and target["percent"] < 100
+            and total[ready] == 100
+            and component.get("previousRolledoutRevision")
+        ):
             component["latestRolledoutRevision"] = component["previousRolledoutRevision"]
     component["latestReadyRevision"] = ready
     component["traffic"] = traffic
@@ -210,7 +217,9 @@ def _tick_standard(state: State, load_error: t.Callable[[dict[str, t.Any]], str 
     up = bool(current.get("availableReplicas"))
     if up:
         status["url"] = simulated_url(service["metadata"]["name"])
-    status["conditions"] = [{"type": kind, "status": "True" if up else "False", "message": ""} for kind in ("PredictorReady", "Ready")]
+    status["conditions"] = [
+        {"type": kind, "status": "True" if up else "False", "message": ""} for kind in ("PredictorReady", "Ready")
+    ]
 
 
 def _pod_template(service: dict[str, t.Any]) -> dict[str, t.Any]:

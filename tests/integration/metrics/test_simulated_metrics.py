@@ -169,7 +169,7 @@ def test_processes_that_read_at_once_neither_lose_nor_double(world: World) -> No
         finally:
             connection.close()
 
-    threads = [threading.Thread(target=read) for _ in range(readers)]
+    threads = [threading.Thread(target=read) for _unused in range(readers)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -137,7 +137,9 @@ def test_an_address_that_does_not_answer_is_told_where_that_is_allowed() -> None
         raise Unavailable("away")
 
     told: list[str] = []
-    assert read_sources(["http://h/a"], {"http://h/a": "0"}, away, unread=lambda source, _error: told.append(source)) == []
+    assert (
+        read_sources(["http://h/a"], {"http://h/a": "0"}, away, unread=lambda source, _error: told.append(source)) == []
+    )
     assert told == ["http://h/a"]
     with pytest.raises(Unavailable, match="away"):
         read_sources(["http://h/a"], {}, away)

@@ -97,7 +97,7 @@ def reader() -> Iterator[Callable[..., tuple[PodMetrics, WebStub]]]:
         stub = WebStub(cluster.answer)
         kserve = KServeCluster.connect({"host": stub.host, "api_key": "s3cr3t"})
         metrics = kserve.metrics("ns", "demo", **options)
-        opened.extend([metrics.close, kserve.close, lambda: stub.__exit__()])
+        opened.extend([metrics.close, kserve.close, stub.__exit__])
         return metrics, stub
 
     yield make
@@ -235,5 +235,8 @@ def test_a_missing_right_is_told_as_the_rule_to_add(reader: Any, what: str, verb
 def test_the_cluster_lists_pods_too() -> None:
     with WebStub(Cluster(pod("c", CANDIDATE), pod("s", STABLE)).answer) as stub:
         kserve = KServeCluster.connect({"host": stub.host})
-        assert [(found.revision, found.name) for found in kserve.pods("ns", "demo")] == [(STABLE, "s"), (CANDIDATE, "c")]
+        assert [(found.revision, found.name) for found in kserve.pods("ns", "demo")] == [
+            (STABLE, "s"),
+            (CANDIDATE, "c"),
+        ]
         kserve.close()

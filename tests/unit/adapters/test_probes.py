@@ -61,7 +61,11 @@ def test_an_address_gets_the_samples_as_json() -> None:
     with WebStub(lambda asked: Told(200)) as stub:
         http_answer(stub.host, body={"candidate": {"requests": 3}}, headers={"X-Key": "k"})
         (asked,) = stub.asked
-        assert (asked.method, json.loads(asked.body), asked.headers["X-Key"]) == ("POST", {"candidate": {"requests": 3}}, "k")
+        assert (asked.method, json.loads(asked.body), asked.headers["X-Key"]) == (
+            "POST",
+            {"candidate": {"requests": 3}},
+            "k",
+        )
         assert asked.headers["Content-Type"] == "application/json"
 
 

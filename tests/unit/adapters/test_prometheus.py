@@ -84,7 +84,9 @@ def test_credentials_in_the_address_are_used_and_not_shown() -> None:
             prometheus.value("up")
         assert SECRET not in str(raised.value)
         assert prometheus.url == stub.host
-        assert base64.b64decode(stub.asked[0].headers["Authorization"].removeprefix("Basic ")) == f"u@x:{SECRET}".encode()
+        assert (
+            base64.b64decode(stub.asked[0].headers["Authorization"].removeprefix("Basic ")) == f"u@x:{SECRET}".encode()
+        )
 
 
 @pytest.mark.parametrize(
@@ -102,7 +104,9 @@ def test_credentials_in_the_address_are_used_and_not_shown() -> None:
         (failed(422, "execution", "many-to-many matching not allowed"), Unavailable, "many-to-many"),
     ],
 )
-def test_other_answers_are_told_with_a_cure_and_without_secrets(told: Told, kind: type[ServingError], words: str) -> None:
+def test_other_answers_are_told_with_a_cure_and_without_secrets(
+    told: Told, kind: type[ServingError], words: str
+) -> None:
     with WebStub(lambda asked: told) as stub:
         with pytest.raises(kind) as raised:
             connect(stub, token=SECRET).value("up")
@@ -131,7 +135,9 @@ def test_no_answer_in_time() -> None:
             prometheus.value("up")
 
 
-@pytest.mark.parametrize("url", ["prometheus:9090", "ftp://x", f"https://u:{SECRET}@:9090", "http://u:pw@host:99999", ""])
+@pytest.mark.parametrize(
+    "url", ["prometheus:9090", "ftp://x", f"https://u:{SECRET}@:9090", "http://u:pw@host:99999", ""]
+)
 def test_what_is_no_address_is_refused_without_being_shown(url: str) -> None:
     with pytest.raises(InvalidIntent, match="prometheus_url: is not an address") as raised:
         Prometheus(url, namespace="ns", service="x")

@@ -31,7 +31,7 @@ class Side:
     failed: int = 0
 
     def answer(self, chance: random.Random, count: int) -> Json:
-        failed = sum(chance.random() < self.errors for _ in range(min(count, 400)))
+        failed = sum(chance.random() < self.errors for _unused in range(min(count, 400)))
         self.requests += count
         self.failed += failed
         p99 = self.p99 * chance.uniform(0.85, 1.2) if count else None
@@ -173,7 +173,7 @@ def rolled_back(seed: int = 7, slow: bool = False) -> Record:
     load.tell("passed", "1 %", samples=load.counts(), verdict=load.verdict())
     load.candidate.errors = healthy
     load.raised(5, 1)
-    for _ in range(6):
+    for _unused in range(6):
         load.look()
     ratio = load.candidate.failed / load.candidate.requests
     many = load.candidate.requests
@@ -227,13 +227,13 @@ def paused() -> Record:
     load.stage()
     for step, share in enumerate(STEPS[:3]):
         load.raised(share, step)
-        for _ in range(6):
+        for _unused in range(6):
             load.look()
         if share < 10:
             load.tell("passed", f"{share} %", samples=load.counts(), verdict=load.verdict())
             load.tell("hook", "after_step POST http://checks.example/quality answered 200", after=0.2)
     load.rps = 0.0
-    for _ in range(8):
+    for _unused in range(8):
         load.look("no_data")
     load.tell(
         "paused", "inconclusive: 31 of 60 requests after 1800 s", samples=load.counts(), verdict=load.verdict("no_data")

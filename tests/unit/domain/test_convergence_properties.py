@@ -60,7 +60,10 @@ class World:
         """Percent of the traffic by model."""
         if self.state is None:
             return {}
-        models = {r["name"]: r["template"]["predictor"]["model"]["storageUri"].split("/")[-2] for r in self.state.get("revisions", ())}
+        models = {
+            r["name"]: r["template"]["predictor"]["model"]["storageUri"].split("/")[-2]
+            for r in self.state.get("revisions", ())
+        }
         shares: dict[str, int] = {}
         for revision, share in simulation.look(self.state).shares.items():
             shares[models[revision]] = shares.get(models[revision], 0) + share

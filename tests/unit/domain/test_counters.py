@@ -42,19 +42,19 @@ def test_what_was_counted_before_the_start_does_not_count() -> None:
 def test_a_series_that_appears_began_at_zero() -> None:
     ledger, increments = Ledger.start(requests(c200=100)).take(requests(c200=100, c500=3))
     assert increments[R] == Counts(requests=3, failed=3)
-    _, increments = ledger.take({**requests(c200=100, c500=3), **requests("new", "b", c200=2)})
+    _unused, increments = ledger.take({**requests(c200=100, c500=3), **requests("new", "b", c200=2)})
     assert increments == {R: Counts(), "new": Counts(requests=2)}
 
 
 def test_a_restart_shows_in_one_series_and_is_one_of_all() -> None:
     """The failures have passed their old value already; without the 200s nobody would see that they began again."""
-    _, increments = Ledger.start(requests(c200=100, c500=2)).take(requests(c200=4, c500=5))
+    _unused, increments = Ledger.start(requests(c200=100, c500=2)).take(requests(c200=4, c500=5))
     assert increments[R] == Counts(requests=9, failed=5)
 
 
 def test_a_series_that_is_absent_when_its_process_restarted_began_again() -> None:
-    ledger, _ = Ledger.start(requests(c200=100, c500=2)).take(requests(c200=4))
-    _, increments = ledger.take(requests(c200=6, c500=3))
+    ledger, _unused = Ledger.start(requests(c200=100, c500=2)).take(requests(c200=4))
+    _unused, increments = ledger.take(requests(c200=6, c500=3))
     assert increments[R] == Counts(requests=5, failed=3)
 
 
@@ -62,7 +62,7 @@ def test_the_server_restarts_without_the_proxy() -> None:
     def reading(code_200: float, queued: float) -> Reading:
         return {**requests(c200=code_200), Series(R, "a", QUEUED): queued, Series(R, "a", BUSY): queued * 4}
 
-    _, increments = Ledger.start(reading(10, 8.0)).take(reading(15, 1.0))
+    _unused, increments = Ledger.start(reading(10, 8.0)).take(reading(15, 1.0))
     assert increments[R] == Counts(requests=5, queued=1.0, busy=4.0)
     assert increments[R].queue_share() == 0.25
 
@@ -100,13 +100,13 @@ def test_values_that_are_no_numbers_say_nothing() -> None:
 
 @pytest.mark.parametrize(("code", "failed"), [("500", 1), ("503", 1), ("499", 0), ("404", 0), ("5", 0), ("", 0)])
 def test_failed_is_5xx(code: str, failed: int) -> None:
-    _, increments = Ledger.start({}).take({Series(R, "a", REQUESTS, code): 1})
+    _unused, increments = Ledger.start({}).take({Series(R, "a", REQUESTS, code): 1})
     assert increments[R] == Counts(requests=1, failed=failed)
 
 
 def test_latency_is_read_from_the_buckets() -> None:
     reading = {Series(R, "a", LATENCY, "+Inf" if math.isinf(b) else str(b)): float(n) for b, n in HISTOGRAM}
-    _, increments = Ledger.start({}).take({**reading, Series(R, "a", LATENCY_SUM): 20.0})
+    _unused, increments = Ledger.start({}).take({**reading, Series(R, "a", LATENCY_SUM): 20.0})
     counts = increments[R]
     assert counts.buckets == HISTOGRAM
     assert counts.mean() == pytest.approx(0.2)
@@ -119,7 +119,7 @@ def test_latency_is_read_from_the_buckets() -> None:
 
 
 def test_a_histogram_without_its_last_bound_is_none() -> None:
-    _, increments = Ledger.start({}).take({Series(R, "a", LATENCY, "0.5"): 5})
+    _unused, increments = Ledger.start({}).take({Series(R, "a", LATENCY, "0.5"): 5})
     assert increments[R].buckets == ()
 
 

@@ -118,7 +118,7 @@ def test_one_latency_gate_with_two_quantiles_is_two() -> None:
 
 
 def test_tests_are_what_alpha_is_divided_among() -> None:
-    assert [gate.tests for gate in parse_gates([item for item, _ in GOOD[:1]])] == [1]
+    assert [gate.tests for gate in parse_gates([item for item, _unused in GOOD[:1]])] == [1]
     assert [gate.tests for gate in parse_gates([GOOD[5][0], GOOD[8][0], GOOD[9][0], GOOD[10][0], GOOD[12][0]])] == [
         2,
         2,
@@ -128,7 +128,7 @@ def test_tests_are_what_alpha_is_divided_among() -> None:
     ]
 
 
-@pytest.mark.parametrize("gate", [gate for _, gate in GOOD])
+@pytest.mark.parametrize("gate", [gate for _unused, gate in GOOD])
 def test_a_stored_gate_is_the_same_gate(gate: Gate) -> None:
     assert parse_gates([json.loads(json.dumps(gate.to_json()))]) == (gate,)
 

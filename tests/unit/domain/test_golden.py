@@ -52,7 +52,9 @@ def test_not_as_expected(expect: dict[str, Any], why: str) -> None:
 
 
 def test_a_failure_is_told_with_its_words_in_one_line() -> None:
-    assert differs({}, 500, b'{"error":\n "out of\n memory"}') == 'status 500 instead of 200: {"error": "out of memory"}'
+    assert (
+        differs({}, 500, b'{"error":\n "out of\n memory"}') == 'status 500 instead of 200: {"error": "out of memory"}'
+    )
     assert differs({}, 502, b"") == "status 502 instead of 200"
     assert differs({"json": {}}, 200, b"<html>") == "the answer is not JSON: <html>"
     assert len(differs({}, 500, b"x" * 10_000) or "") < 200

@@ -57,9 +57,7 @@ SPELLED = [
 
 
 def test_every_key_has_a_row_in_this_table() -> None:
-    assert {row[:2] for row in FIELDS} == {
-        (s, key) for s, known in keys.SECTIONS.items() for key in known
-    }
+    assert {row[:2] for row in FIELDS} == {(s, key) for s, known in keys.SECTIONS.items() for key in known}
 
 
 @pytest.mark.parametrize(("section", "spelling", "given", "field", "becomes", "needs"), SPELLED)

@@ -72,8 +72,8 @@ def test_evidence_adds_up_over_looks() -> None:
 def test_both_sides_at_the_limit_stay(seed: int) -> None:
     generator = random.Random(seed)
     looks = Looks(ERRORS)
-    for _ in range(200):
-        failed = [sum(generator.random() < 0.01 for _ in range(n)) for n in (10, 90)]
+    for _unused in range(200):
+        failed = [sum(generator.random() < 0.01 for _unused in range(n)) for n in (10, 90)]
         assert looks.look(served(10, failed[0]), served(90, failed[1])).outcome == "ok"
 
 
@@ -204,7 +204,7 @@ def test_commands_and_addresses() -> None:
 def test_a_worse_stable_is_told() -> None:
     assert Looks(ERRORS).look(served(50, 1), served(50, 15)).stable_worse > 1000
     looks = Looks(ERRORS)
-    for _ in range(20):
+    for _unused in range(20):
         verdict = looks.look(served(50, 1), served(50, 1))
     assert verdict.stable_worse < 10
 

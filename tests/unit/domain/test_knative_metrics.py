@@ -93,6 +93,8 @@ def test_releases_that_round_latencies_away(version: str) -> None:
     assert ("1.19.9" if "1.19" in version else "1.20.2") in why
 
 
-@pytest.mark.parametrize("version", ["1.18.0", "1.19.9", "1.19.10", "1.20.2", "1.21.0", "1.21.1", "2.19.0", None, "", "main"])
+@pytest.mark.parametrize(
+    "version", ["1.18.0", "1.19.9", "1.19.10", "1.20.2", "1.21.0", "1.21.1", "2.19.0", None, "", "main"]
+)
 def test_releases_that_do_not(version: str | None) -> None:
     assert latency_trust(version) is None

@@ -77,7 +77,12 @@ def test_order_terminating_and_pods_without_revision() -> None:
     leaving = document("b", "x-00002")
     leaving["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
     pods = parse_pods([leaving, document("c", "x-00001"), document("a", "x-00001"), document("z", None)])
-    assert [(pod.revision, pod.name) for pod in pods] == [("", "z"), ("x-00001", "a"), ("x-00001", "c"), ("x-00002", "b")]
+    assert [(pod.revision, pod.name) for pod in pods] == [
+        ("", "z"),
+        ("x-00001", "a"),
+        ("x-00001", "c"),
+        ("x-00002", "b"),
+    ]
     assert [pod.terminating for pod in pods] == [False, False, False, True]
 
 

@@ -88,8 +88,8 @@ def test_no_kept_limit_lets_a_bet_win_on_average(limit: float, n: int) -> None:
 @given(st.floats(0.05, 2), st.lists(st.tuples(st.floats(0, 10), st.integers(1, 5)), min_size=2, max_size=6))
 def test_bets_on_a_mean_that_keeps_its_limit_do_not_win(limit: float, values: list[tuple[float, int]]) -> None:
     """One request at a time, drawn from a distribution whose mean is at most the limit."""
-    weights = np.array([n for _, n in values], dtype=float)
-    points = np.array([value for value, _ in values])
+    weights = np.array([n for _unused, n in values], dtype=float)
+    points = np.array([value for value, _unused in values])
     weights /= weights.sum()
     mean = float(points @ weights)
     if mean > limit:
@@ -107,7 +107,7 @@ def test_evidence_is_one_before_anything_is_seen() -> None:
 
 def test_evidence_does_not_overflow_and_survives_json() -> None:
     wealth = Wealth.start(2)
-    for _ in range(5):
+    for _unused in range(5):
         wealth = wealth.after([500.0, -5000.0], 10)
     assert math.isfinite(wealth.evidence)
     assert Wealth.from_json(json.loads(json.dumps(wealth.to_json(), allow_nan=False))) == wealth
@@ -149,7 +149,7 @@ def false_alarms(
     """The share of runs in which the evidence ever reaches 1/0.05, looking after every block."""
     rng = np.random.default_rng(20)
     alarms, runs = 0, 1000
-    for _ in range(runs):
+    for _unused in range(runs):
         wealth = Wealth.start(6)
         for block in blocks(rng):
             wealth = wealth.after(pays(*map(int, block)), int(block[0]))
@@ -195,9 +195,9 @@ def test_comparisons_alarm_rarely_whatever_the_split(shift: float) -> None:
 def test_a_worse_candidate_is_told_from_stable() -> None:
     generator = random.Random(5)
     seen, wealth = [0, 0], Wealth.start(6)
-    for _ in range(60):
-        block = (10, sum(generator.random() < 0.06 for _ in range(10)))
-        stable = (90, sum(generator.random() < 0.005 for _ in range(90)))
+    for _unused in range(60):
+        block = (10, sum(generator.random() < 0.06 for _unused in range(10)))
+        stable = (90, sum(generator.random() < 0.005 for _unused in range(90)))
         wealth = wealth.after(sequential.two_proportion_factors(block, stable, (seen[0], seen[1]), 0.005), 10)
         seen = [seen[0] + stable[0], seen[1] + stable[1]]
     assert wealth.evidence > 1e4

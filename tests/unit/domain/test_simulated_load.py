@@ -33,7 +33,8 @@ def test_what_is_not_said_is_as_usual() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("rps", -1), ("rps", 1e6), ("error_ratio", 30), ("latency_ms", 0), ("rps", "fast"), ("rps", True)]
+    ("name", "value"),
+    [("rps", -1), ("rps", 1e6), ("error_ratio", 30), ("latency_ms", 0), ("rps", "fast"), ("rps", True)],
 )
 def test_a_number_that_cannot_be_is_named(name: str, value: Any) -> None:
     with pytest.raises(InvalidIntent, match=f"metrics.simulate.{name}"):
@@ -63,7 +64,12 @@ def test_counters_of_a_load() -> None:
     load.add(Profile(queue_share=0.5), 0, counts)
     found = load.counters(triton=False)
     assert (found[REQUESTS, "200"], found[REQUESTS, "500"]) == (17, 3)
-    assert (found[LATENCY, "0.01"], found[LATENCY, "0.025"], found[LATENCY, "0.05"], found[LATENCY, "+Inf"]) == (0, 16, 20, 20)
+    assert (found[LATENCY, "0.01"], found[LATENCY, "0.025"], found[LATENCY, "0.05"], found[LATENCY, "+Inf"]) == (
+        0,
+        16,
+        20,
+        20,
+    )
     assert 16 * 0.01 + 4 * 0.025 < found[LATENCY_SUM, ""] < 16 * 0.025 + 4 * 0.05
     assert QUEUED not in {counter for counter, _label in found}
     inside = load.counters(triton=True)

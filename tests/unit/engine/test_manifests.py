@@ -48,7 +48,9 @@ class Cluster:
                 raise Refused("namespace not found", field="namespace")
             made = copy.deepcopy(item.document)
             if item.kind == "CustomResourceDefinition":
-                made["status"] = {"conditions": [{"type": name, "status": "True"} for name in ("NamesAccepted", "Established")]}
+                made["status"] = {
+                    "conditions": [{"type": name, "status": "True"} for name in ("NamesAccepted", "Established")]
+                }
             if not dry_run:
                 self.log.append(item.kind)
                 self.live[item.key] = made
@@ -172,7 +174,9 @@ def test_late_says_why(cluster: Cluster) -> None:
     run = appliance(cluster, SPACE, deployment, timeout=0.05)
     with pytest.raises(Unavailable) as caught:
         run.run()
-    assert "Deployment n/a (f, document 2) is not ready after 0.05 s: its controller has not seen it yet" in str(caught.value)
+    assert "Deployment n/a (f, document 2) is not ready after 0.05 s: its controller has not seen it yet" in str(
+        caught.value
+    )
     assert "pod p: Evicted" in str(caught.value)
 
 

@@ -47,7 +47,8 @@ class Play:
         self.process = subprocess.Popen(
             [Path(sys.executable).with_name("ansible-playbook"), "-i", "localhost,", "-c", "local", book, *arguments],
             cwd=ROOT,
-            env={**kept, "DATABASE_URL": database, "DEPLOY_MODE": "simulate", **environment},
+            # Into a pipe Ansible writes when its buffer is full, unless Python is told not to keep one.
+            env={**kept, "PYTHONUNBUFFERED": "1", "DATABASE_URL": database, "DEPLOY_MODE": "simulate", **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -34,7 +34,7 @@ def test_a_finished_rollout_in_full(world: Any, served: dict[str, str], run: Any
     told = run("rollout_info", endpoint="demo", events=True, timeline=True, report=str(page))
     assert not told["changed"]
     (one,) = told["rollouts"]
-    assert undocumented(told, documented(yaml.safe_load(rollout_info.RETURN))) <= {"changed", "invocation"}
+    assert undocumented(told, documented(yaml.safe_load(rollout_info.RETURN))) <= {"changed", "invocation", "warnings"}
     assert (one["endpoint"], one["state"], one["outcome"]) == ("demo", "finished", "promoted")
     assert (one["stable"]["version"], one["candidate"]["version"], one["steps"]) == (1, 2, [1, 5, 10, 25, 50])
     assert (one["simulated"], one["driven"], one["hold"]) == (True, False, None)

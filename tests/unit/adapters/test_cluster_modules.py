@@ -255,6 +255,7 @@ def test_a_service_is_described_flat() -> None:
     found = inferenceservices.describe(state["object"], full=True)
     assert (found["endpoint_id"], found["ready"], found["not_ready_because"]) == ("e1", True, None)
     assert found["revisions"]["latest_rolled_out"] == "demo-predictor-00001"
-    assert found["traffic"] == [{"revision": "demo-predictor-00001", "percent": 100, "tag": None, "latest": True}]
+    target = {"revision": "demo-predictor-00001", "percent": 100, "tag": None, "latest": True, "url": None}
+    assert found["traffic"] == [target]
     assert "managedFields" not in found["resource"]["metadata"]
     assert "managedFields" in state["object"]["metadata"]

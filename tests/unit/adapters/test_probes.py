@@ -91,7 +91,7 @@ def test_a_hook_that_refuses_or_is_not_there_is_an_error_without_secrets() -> No
     ("program", "ok", "why"),
     [
         ("print('first'); print('drift 0.02')", True, "drift 0.02"),
-        ("import sys; print('x'); print('drift 0.3', file=sys.stderr); sys.exit(1)", False, "exit code 1: drift 0.3"),
+        ("import sys; print('x', flush=True); print('drift 0.3', file=sys.stderr); sys.exit(1)", False, "exit code 1: drift 0.3"),
         ("import sys; sys.exit(4)", False, "exit code 4"),
         ("import sys; print('no data yet'); sys.exit(75)", None, "no data yet"),
         ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", False, "ended by signal 9"),

@@ -111,7 +111,8 @@ inferenceservices:
       description: The shares as they are, in Knative mode.
       type: list
       elements: dict
-      sample: [{"revision": "demo-predictor-00002", "percent": 10, "tag": "latest", "latest": true}]
+      sample: [{"revision": "demo-predictor-00002", "percent": 10, "tag": "latest", "latest": true,
+                "url": "http://latest-demo-predictor.models.example.com"}]
     revisions:
       description: The newest revision, the newest ready one, the stable one and the one before.
       type: dict

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 
 from .._adapters.prometheus import Prometheus
@@ -14,38 +15,36 @@ from .._domain.plan import Plan
 from .._engine.inspection import Source
 from .connections import deploy_mode
 
-__all__ = ("check_latency", "open_prometheus", "open_source")
+__all__ = ("check_latency", "opened")
 
 
-def open_prometheus(params: t.Mapping[str, t.Any], plan: Plan, namespace: str, service: str) -> Prometheus | None:
-    """None where the plan names no address; to be closed."""
-    if plan.prometheus_url is None:
-        return None
-    return Prometheus(
-        plan.prometheus_url,
-        namespace=namespace,
-        service=service,
-        token=params["prometheus_token"],
-        username=params["prometheus_username"],
-        password=params["prometheus_password"],
-        ca_cert=params["prometheus_ca_cert"],
-        validate_certs=params["prometheus_validate_certs"],
-    )
-
-
-def open_source(
-    params: t.Mapping[str, t.Any],
-    plan: Plan,
-    cluster: t.Any,
-    namespace: str,
-    service: str,
-    prometheus: Prometheus | None,
-) -> Source:
-    """What the plan's counters are read from; to be closed."""
-    if plan.source == "prometheus" and prometheus is not None and deploy_mode(params) != "simulate":
-        return prometheus
-    triton = any(gate.metric == "queue_share" for gate in plan.gates)
-    return t.cast(Source, cluster.metrics(namespace, service, triton=triton))
+@contextlib.contextmanager
+def opened(
+    params: t.Mapping[str, t.Any], plan: Plan, cluster: t.Any, namespace: str, service: str
+) -> t.Iterator[tuple[Source, t.Callable[[str], float | None] | None]]:
+    """What the plan's counters are read from, and what answers a query; None for the latter where no Prometheus is named."""
+    with contextlib.ExitStack() as stack:
+        prometheus = None
+        if plan.prometheus_url is not None:
+            prometheus = Prometheus(
+                plan.prometheus_url,
+                namespace=namespace,
+                service=service,
+                token=params["prometheus_token"],
+                username=params["prometheus_username"],
+                password=params["prometheus_password"],
+                ca_cert=params["prometheus_ca_cert"],
+                validate_certs=params["prometheus_validate_certs"],
+            )
+            stack.callback(prometheus.close)
+        source: Source
+        if plan.source == "prometheus" and prometheus is not None and deploy_mode(params) != "simulate":
+            source = prometheus
+        else:
+            triton = any(gate.metric == "queue_share" for gate in plan.gates)
+            source = cluster.metrics(namespace, service, triton=triton)
+            stack.callback(source.close)
+        yield source, prometheus.value if prometheus is not None else None
 
 
 def check_latency(plan: Plan, cluster: t.Any, endpoint: str) -> None:

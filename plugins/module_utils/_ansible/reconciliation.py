@@ -28,7 +28,7 @@ from .connections import cluster_parameters, deploy_mode, open_store, store_para
 from .endpoints import is_id
 from .module import Result, diff, failed
 
-__all__ = ("Shared", "engine_settings", "open_cluster", "reconcile")
+__all__ = ("claim_settings", "engine_settings", "open_cluster", "owner", "reconcile")
 
 # Longer than any single call to the cluster, so that a worker which is only slow keeps its endpoints.
 _LEASE_SECONDS = 60.0
@@ -60,13 +60,12 @@ def reconcile(module: AnsibleModule, result: Result) -> None:
 
 
 def _deploy(module: AnsibleModule, store: Store, cluster: t.Any, outcomes: dict[str, Outcome]) -> None:
-    owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
-    scope, since = _scope(module, store), store.now()
-    claim_settings = _claim_settings(module)
+    me, scope, since = owner(), _scope(module, store), store.now()
+    settings = claim_settings(module)
 
     def claim(room: int) -> tuple[list[t.Any], float]:
         claims = store.claim(
-            owner, scope=scope, limit=min(room, _BATCH), ttl=_LEASE_SECONDS, settings=claim_settings, since=since
+            me, scope=scope, limit=min(room, _BATCH), ttl=_LEASE_SECONDS, settings=settings, since=since
         )
         return t.cast(list[t.Any], claims), store.now()
 
@@ -74,13 +73,13 @@ def _deploy(module: AnsibleModule, store: Store, cluster: t.Any, outcomes: dict[
     parameters = store_parameters(module.params, os.environ)
     Reconciler(
         # The simulator lives in the store's own connection; more of them would only wait for one another.
-        (lambda: Shared(store)) if simulated else (lambda: Store.connect(parameters)),
+        (lambda: _Shared(store)) if simulated else (lambda: Store.connect(parameters)),
         cluster,
         claim,
         engine_settings(module, cluster),
         workers=1 if simulated else max(1, module.params["workers"]),
         on_result=lambda outcome: _keep(outcomes, outcome),
-        others=lambda: t.cast(list[t.Any], store.held(owner, scope=scope, settings=claim_settings)),
+        others=lambda: t.cast(list[t.Any], store.held(me, scope=scope, settings=settings)),
     ).run()
 
 
@@ -93,10 +92,10 @@ def _check(module: AnsibleModule, store: Store, cluster: t.Any, outcomes: dict[s
 
     with contextlib.suppress(_RollBack), store.transaction():
         now = store.now()
-        scope, claim_settings = _scope(module, store), _claim_settings(module)
+        scope, chosen = _scope(module, store), claim_settings(module)
         while True:
             claims = store.claim(
-                "check mode", scope=scope, limit=_BATCH, ttl=_LEASE_SECONDS, settings=claim_settings, since=now
+                "check mode", scope=scope, limit=_BATCH, ttl=_LEASE_SECONDS, settings=chosen, since=now
             )
             if not claims:
                 break
@@ -163,13 +162,20 @@ def _long_hosts(template: str | None) -> bool:
     return bool(template) and not re.search(r"\.Name\s*\}\}-\{\{\s*\.Namespace", str(template))
 
 
-def _claim_settings(module: AnsibleModule) -> ClaimSettings:
+def owner() -> str:
+    """The name under which this process holds leases."""
+    return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+
+
+def claim_settings(module: AnsibleModule, *, everything: bool = False) -> ClaimSettings:
+    """:param everything: also endpoints that are at rest"""
+    params = module.params
     return ClaimSettings(
-        deploy_mode=deploy_mode(module.params),
-        namespace_template=module.params["namespace"],
-        name_prefix=module.params["name_prefix"],
-        force_mode=module.params["force_mode"],
-        everything=module.params["drift"],
+        deploy_mode=deploy_mode(params),
+        namespace_template=params["namespace"],
+        name_prefix=params["name_prefix"],
+        force_mode=bool(params.get("force_mode")),
+        everything=everything or bool(params.get("drift")),
     )
 
 
@@ -200,7 +206,7 @@ def _scope(module: AnsibleModule, store: Store) -> Scope:
     return Scope(tenant_id=tenant_id, project_id=project_id, ids=tuple(sorted(found)) or (_NOBODY,))
 
 
-class Shared:
+class _Shared:
     """A store that the run's end does not close."""
 
     def __init__(self, store: Store) -> None:

@@ -23,7 +23,7 @@ from .._domain.versions import STANDARD
 from .._engine.inspection import Inspector, Look
 from .._engine.world import World
 from .connections import deploy_mode, open_store
-from .evidence import check_latency, open_prometheus, open_source
+from .evidence import check_latency, opened
 from .module import Result
 from .reconciliation import open_cluster
 from .rollout_request import find_endpoint
@@ -57,14 +57,8 @@ def analyse(module: AnsibleModule, result: Result) -> None:
                 "candidate": candidate,
                 "stable": stable,
             }
-            with contextlib.ExitStack() as opened:
-                prometheus = open_prometheus(params, plan, namespace, service)
-                if prometheus is not None:
-                    opened.callback(prometheus.close)
-                source = open_source(params, plan, cluster, namespace, service, prometheus)
-                opened.callback(source.close)
-                simulated = deploy_mode(params) == "simulate"
-                query = prometheus.value if prometheus is not None else None
+            simulated = deploy_mode(params) == "simulate"
+            with opened(params, plan, cluster, namespace, service) as (source, query):
                 world = World(plan, simulated=simulated, query=query, context=lambda: names)
                 inspector = Inspector(plan, source, lambda: cluster.pods(namespace, service), world.ask, {})
                 began = time.monotonic()

@@ -11,7 +11,6 @@ import os
 import socket
 import time
 import typing as t
-import uuid
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -38,7 +37,6 @@ __all__ = (
     "check_capacity",
     "create",
     "find_endpoint",
-    "owner",
     "prepare",
 )
 
@@ -279,7 +277,3 @@ def _before(rollouts: Rollouts, intents: Intents, endpoint: Endpoint) -> Row:
         field="model_version",
         cure="name another one",
     )
-
-
-def owner() -> str:
-    return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"

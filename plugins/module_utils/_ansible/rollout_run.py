@@ -16,25 +16,22 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from .._adapters.postgres import Row
-from .._adapters.prometheus import Prometheus
 from .._adapters.rollouts import Rollouts
 from .._adapters.store import Scope, Store
-from .._adapters.store import Settings as ClaimSettings
 from .._domain.errors import InvalidIntent, LeaseLost, NotFound, Refused
-from .._domain.gates import Gate
 from .._domain.intent import Endpoint
 from .._domain.plan import ROLLBACK, Plan, parse_plan, plan_from_json
 from .._domain.rollout import Outcome
 from .._domain.timeline import line
-from .._engine.inspection import Inspector, Source
+from .._engine.inspection import Inspector, answers
 from .._engine.rollout import RolloutDriver, Until
 from .._engine.world import World
 from .connections import deploy_mode, open_store
-from .evidence import check_latency, open_prometheus, open_source
+from .evidence import check_latency, opened
 from .module import Result, diff
-from .reconciliation import Shared, engine_settings, open_cluster
+from .reconciliation import claim_settings, engine_settings, open_cluster, owner
 from .rollout_data import as_data, traffic, write_report
-from .rollout_request import asked_plan, author, check_capacity, create, find_endpoint, owner, prepare
+from .rollout_request import asked_plan, author, check_capacity, create, find_endpoint, prepare
 
 __all__ = ("rollout",)
 
@@ -190,15 +187,11 @@ class _Session:
     def _run(self, row: Row, claim: t.Any, cluster: t.Any) -> None:
         """Until the rollout ends, holds or has come as far as asked."""
         plan = plan_from_json(row["plan"])
-        settings = engine_settings(self.module, cluster)
-        revisions: dict[str, t.Any] = {}
-        prometheus = self._prometheus(plan, claim)
-        source = self._source(plan, claim, cluster, prometheus)
+        settings = dataclasses.replace(engine_settings(self.module, cluster), ttl=_LEASE_SECONDS)
 
         def context() -> dict[str, t.Any]:
             progress = self.row["progress"] if self.row else {}
             return {
-                **revisions,
                 "endpoint": claim.endpoint.name,
                 "namespace": claim.namespace,
                 "service": claim.name,
@@ -206,93 +199,69 @@ class _Session:
                 "stable": progress.get("stable"),
             }
 
-        world = World(plan, simulated=row["simulated"], query=prometheus.value if prometheus else None, context=context)
-        inspector = Inspector(
-            plan, source, lambda: cluster.pods(claim.namespace, claim.name), world.ask, row["evidence"]
-        )
-        driver = RolloutDriver(
-            self._own_store(),
-            self.rollouts,
-            cluster,
-            claim,
-            row,
-            plan,
-            inspector,
-            world,
-            dataclasses.replace(settings, ttl=_LEASE_SECONDS),
-            who=self.who,
-            until=self._until(),
-            tell=lambda event: self._tell(row, event),
-            stop=self.stop,
-        )
         self._follow(row)
         try:
-            with self._signals():
-                driver.run()
+            with (
+                opened(self.module.params, plan, cluster, claim.namespace, claim.name) as (source, query),
+                self._signals(),
+            ):
+                world = World(plan, simulated=row["simulated"], query=query, context=context)
+                inspector = Inspector(
+                    plan, source, lambda: cluster.pods(claim.namespace, claim.name), world.ask, row["evidence"]
+                )
+                RolloutDriver(
+                    self.store,
+                    self.rollouts,
+                    cluster,
+                    claim,
+                    row,
+                    plan,
+                    inspector,
+                    world,
+                    settings,
+                    who=self.who,
+                    until=self._until(),
+                    tell=lambda event: self._tell(row["id"], event),
+                    stop=self.stop,
+                ).run()
         except LeaseLost:
             self.module.warn(f"endpoint {row['endpoint']}: another run drives this rollout now")
         finally:
-            if source is not None:
-                source.close()
-            if prometheus is not None:
-                prometheus.close()
             after = self.rollouts.get(row["id"])
             self.result["changed"] = self.result["changed"] or after["progress"] != row["progress"]
             self._end(after)
-
-    def _own_store(self) -> t.Any:
-        return Shared(self.store)
 
     def _check_evidence(self, claim: t.Any, plan: Plan, cluster: t.Any) -> None:
         """A rollout that cannot be judged is not begun."""
         if not plan.judged:
             return
         check_latency(plan, cluster, claim.endpoint.name)
-        prometheus = self._prometheus(plan, claim)
-        source = self._source(plan, claim, cluster, prometheus)
         stable = claim.record.stable_revision
-        try:
-            pods = [
-                pod
-                for pod in cluster.pods(claim.namespace, claim.name)
-                if pod.revision == stable and not pod.terminating
-            ]
-            if not pods:
-                self.module.warn(
-                    f"endpoint {claim.endpoint.name}: the stable revision has no pod now, so its metrics could not be tried"
-                )
-                return
-            found = Inspector(plan, source, lambda: (), _no_answer, {}).check(stable)
-        finally:
-            source.close()
-            if prometheus is not None:
-                prometheus.close()
+        pods = cluster.pods(claim.namespace, claim.name)
+        if not any(pod.revision == stable and not pod.terminating for pod in pods):
+            self.module.warn(
+                f"endpoint {claim.endpoint.name}: the stable revision has no pod now, so its metrics could not be tried"
+            )
+            return
+        with opened(self.module.params, plan, cluster, claim.namespace, claim.name) as (source, _query):
+            found, name = answers(source, stable), source.name
         if not found:
             raise Refused(
                 f"the pods of {stable} give no request metrics, so nothing could be judged",
                 endpoint=claim.endpoint.name,
                 field="evidence",
-                value=source.name,
+                value=name,
                 cure="set request-metrics-protocol: prometheus in Knative's ConfigMap config-observability and let the revision start anew",
             )
 
-    def _prometheus(self, plan: Plan, claim: t.Any) -> Prometheus | None:
-        return open_prometheus(self.module.params, plan, claim.namespace, claim.name)
-
-    def _source(self, plan: Plan, claim: t.Any, cluster: t.Any, prometheus: Prometheus | None) -> Source:
-        return open_source(self.module.params, plan, cluster, claim.namespace, claim.name, prometheus)
-
     def _claim(self, endpoint: Endpoint) -> t.Any:
         """The endpoint under our lease; None while somebody else has it."""
-        params = self.module.params
-        settings = ClaimSettings(
-            deploy_mode=deploy_mode(params),
-            namespace_template=params["namespace"],
-            name_prefix=params["name_prefix"],
-            everything=True,
-        )
         claims = self.store.claim(
-            owner(), scope=Scope(ids=(endpoint.id,)), limit=1, ttl=_LEASE_SECONDS, settings=settings
+            owner(),
+            scope=Scope(ids=(endpoint.id,)),
+            limit=1,
+            ttl=_LEASE_SECONDS,
+            settings=claim_settings(self.module, everything=True),
         )
         for claim in claims:
             if claim.refused:
@@ -340,16 +309,14 @@ class _Session:
 
     def _follow(self, row: Row) -> None:
         """Tells what has been decided since the last time, by whomever; at first all from the rollout's beginning on."""
-        self.row = row
+        self.row, known = row, as_data(row)
         for event in self.rollouts.events(row["id"], after=self.told, samples=False):
             self.told = event["id"]
-            self._write(line(event, as_data(row)))
+            self._write(line(event, known))
 
-    def _tell(self, row: Row, event: dict[str, t.Any]) -> None:
-        if event["kind"] == "sample":
-            return
-        self.row = self.rollouts.get(row["id"])
-        self._follow(self.row)
+    def _tell(self, rollout_id: str, event: dict[str, t.Any]) -> None:
+        if event["kind"] != "sample":
+            self._follow(self.rollouts.get(rollout_id))
 
     def _write(self, text: str | None) -> None:
         if not text:
@@ -366,25 +333,17 @@ class _Session:
 
     def _end(self, row: Row) -> None:
         events = self.rollouts.events(row["id"])
-        self.result["rollout"] = as_data(row, events)
-        self.result.update(
-            state="paused" if row["progress"].get("hold") and not row["finished_at"] else row["state"],
-            outcome=row["outcome"],
-        )
+        self.result["rollout"] = told = as_data(row, events)
+        self.result.update(state=told["state"], outcome=told["outcome"])
         write_report(self.module, self.result, row, events)
         self._differ(row["endpoint"], traffic(row))
         if row["outcome"] in (None, *_GOOD) or self.module.params["action"] == "abort":
             return
-        if (self.module.params["on_rollback"] == "fail" and self.module.params["action"] != "rollback") or row[
-            "outcome"
-        ] == Outcome.FAILED:
+        sent_back_fails = self.module.params["on_rollback"] == "fail" and self.module.params["action"] != "rollback"
+        if sent_back_fails or row["outcome"] == Outcome.FAILED:
             said = row["outcome"].replace("_", " ")
             raise Refused(
                 f"{said}: {row['reason']}",
                 endpoint=row["endpoint"],
                 cure="see rollout.totals and the report; stable serves",
             )
-
-
-def _no_answer(_gate: Gate) -> t.Any:
-    raise AssertionError("nothing is asked here")

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 import typing as t
+from urllib.parse import urlsplit
 
 from .errors import InvalidIntent
 from .quantity import amount, canonical
 
 __all__ = (
+    "address",
     "boolean",
     "environment",
     "gpu",
@@ -90,6 +92,27 @@ def text(field: str, value: t.Any) -> str:
     if isinstance(value, bool) or not isinstance(value, (str, int, float)) or str(value).strip() == "":
         raise InvalidIntent("is not a text", field=field, value=value, cure="write a text, in quotes")
     return str(value).strip()
+
+
+def address(field: str, value: t.Any) -> str:
+    """A full http address without credentials: plans and their events are kept and shown."""
+    url = text(field, value)
+    shown, cure = url.partition("?")[0], "write a full address such as http://checks.example/ready"
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+    except ValueError:
+        raise InvalidIntent("is not an address", field=field, value=shown, cure=cure) from None
+    if parts.scheme not in ("http", "https") or not host:
+        raise InvalidIntent("is not an address", field=field, value=shown, cure=cure)
+    if parts.username or parts.password:
+        # Without the value: it is a secret.
+        raise InvalidIntent(
+            "holds a user or a password",
+            field=field,
+            cure="let the address do without: plans and their events are kept and shown",
+        )
+    return url
 
 
 def tag(field: str, value: t.Any) -> str:

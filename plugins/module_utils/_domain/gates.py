@@ -11,7 +11,6 @@ import re
 import typing as t
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from urllib.parse import urlsplit
 
 from . import checks
 from .errors import InvalidIntent
@@ -203,7 +202,7 @@ def _outside(where: str, metric: str, item: dict[str, t.Any]) -> Gate:
         raise InvalidIntent("is missing", field=f"{where}.{key}", cure=f"a gate of {metric} needs it")
     name = checks.text(f"{where}.name", item["name"]) if "name" in item else metric
     if not _NAME.fullmatch(name) or name in (ERRORS, MEAN_LATENCY, QUEUE_SHARE, *_QUANTILES):
-        cure = "use letters, digits, dots, - and _unused, at most 63, and not the name of a built-in gate"
+        cure = "use letters, digits, dots, - and _, at most 63, and not the name of a built-in gate"
         raise InvalidIntent("cannot be the name of a gate", field=f"{where}.name", value=name, cure=cure)
     looks = _looks(where, metric, item)
     if metric == PROMETHEUS:
@@ -217,7 +216,7 @@ def _outside(where: str, metric: str, item: dict[str, t.Any]) -> Gate:
             cure = "write the full path: it must be the same program on every machine that runs this"
             raise InvalidIntent("is not a full path", field=f"{where}.command[0]", value=words[0], cure=cure)
         return Gate(COMMAND, name, command=tuple(map(str, words)), looks=looks)
-    return Gate(URL, name, url=_url(f"{where}.url", item["url"]), looks=looks)
+    return Gate(URL, name, url=checks.address(f"{where}.url", item["url"]), looks=looks)
 
 
 def _prometheus(where: str, name: str, looks: int, item: dict[str, t.Any]) -> Gate:
@@ -229,23 +228,6 @@ def _prometheus(where: str, name: str, looks: int, item: dict[str, t.Any]) -> Ga
         cure = "swap them, or take one out: every answer would fail"
         raise InvalidIntent("is above max", field=f"{where}.min", value=item["min"], cure=cure)
     return Gate(PROMETHEUS, name, max=high, min=low, query=query, looks=looks)
-
-
-def _url(field: str, value: t.Any) -> str:
-    url = checks.text(field, value)
-    cure = "write a full address such as http://checks.example/ready"
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname
-    except ValueError:
-        raise InvalidIntent("is not an address", field=field, value=url, cure=cure) from None
-    if parts.scheme not in ("http", "https") or not host:
-        raise InvalidIntent("is not an address", field=field, value=url, cure=cure)
-    if parts.username or parts.password:
-        # Without the value: it is a secret.
-        cure = "let the address do without: plans and their events are kept and shown"
-        raise InvalidIntent("holds a user or a password", field=field, cure=cure)
-    return url
 
 
 def _looks(where: str, metric: str, item: dict[str, t.Any]) -> int:

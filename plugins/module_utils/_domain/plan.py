@@ -179,9 +179,9 @@ def parse_plan(asked: t.Mapping[str, t.Any]) -> Plan:
             for i, item in enumerate(checks.objects("requests", given.get("requests", [])))
         ),
         golden_rate=_number("request_rate", given.get("request_rate", 0), 0, 1000),
-        gateway_url=_url("gateway_url", given["gateway_url"]) if "gateway_url" in given else None,
+        gateway_url=checks.address("gateway_url", given["gateway_url"]) if "gateway_url" in given else None,
         source=checks.one_of("evidence", given.get("evidence", "auto"), ("auto", "pods", "prometheus")),
-        prometheus_url=_url("prometheus_url", given["prometheus_url"]) if "prometheus_url" in given else None,
+        prometheus_url=checks.address("prometheus_url", given["prometheus_url"]) if "prometheus_url" in given else None,
     )
     _check_together(plan)
     return plan
@@ -272,7 +272,7 @@ def _hook(where: str, given: dict[str, t.Any]) -> Hook:
         raise InvalidIntent("needs at and url", field=where, value=given, cure=f"at is one of {', '.join(HOOK_POINTS)}")
     return Hook(
         at=checks.one_of(f"{where}.at", given["at"], HOOK_POINTS),
-        url=_url(f"{where}.url", given["url"]),
+        url=checks.address(f"{where}.url", given["url"]),
         method=checks.one_of(f"{where}.method", str(given.get("method", "POST")).upper(), ("GET", "POST", "PUT")),
         steps=tuple(
             checks.whole(f"{where}.steps[{i}]", step, low=1, high=99) for i, step in enumerate(given.get("steps") or [])
@@ -354,16 +354,3 @@ def _number(field: str, value: t.Any, low: float, high: float) -> float:
     if not low <= number <= high:
         raise InvalidIntent("is out of range", field=field, value=value, cure=f"give a number from {low:g} to {high:g}")
     return number
-
-
-def _url(field: str, value: t.Any) -> str:
-    url = checks.text(field, value)
-    if not url.startswith(("http://", "https://")):
-        raise InvalidIntent(
-            "is not an address", field=field, value=url.partition("?")[0], cure="begin it with http:// or https://"
-        )
-    if "@" in url.partition("//")[2].partition("/")[0]:
-        raise InvalidIntent(
-            "holds a user or a password, which would be stored", field=field, cure="give it without them"
-        )
-    return url

@@ -36,7 +36,6 @@ from .judgement import Verdict
 from .plan import AB, PROMOTE, Plan
 
 __all__ = (
-    "COMMANDS",
     "Finish",
     "Go",
     "Hold",
@@ -51,8 +50,6 @@ __all__ = (
     "Wait",
     "advance",
 )
-
-COMMANDS = ("run", "pause", "resume", "promote", "abort")
 
 STAGING, STAGED, RAISING, JUDGING = "staging", "staged", "raising", "judging"
 PROMOTING, RETURNING, FINISHED = "promoting", "returning", "finished"

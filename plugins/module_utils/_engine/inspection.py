@@ -17,7 +17,7 @@ from .._domain.health import Health
 from .._domain.judgement import Finding, Verdict, judge
 from .._domain.plan import Plan
 
-__all__ = ("Inspector", "Look", "Source")
+__all__ = ("Inspector", "Look", "Source", "answers")
 
 # A look is kept for the report, at first each one, later so many in the time since the first share.
 _SAMPLES = 120
@@ -30,6 +30,12 @@ class Source(t.Protocol):
 
     def read(self, revisions: t.Sequence[str]) -> Reading: ...
     def close(self) -> None: ...
+
+
+def answers(source: Source, revision: str) -> bool:
+    """Whether a revision's pods give their counters, be there requests yet or not."""
+    reading = source.read([revision])
+    return bool(getattr(source, "answered", ())) or any(series.revision == revision for series in reading)
 
 
 @dataclass(frozen=True)
@@ -91,13 +97,6 @@ class Inspector:
         self._ledger = Ledger.start(reading, getattr(source, "missing", ()))
         self._health = Health.start(self._pods())
         self._since = now
-
-    def check(self, stable: str) -> bool:
-        """Whether the stable revision's pods give their counters, be there requests yet or not."""
-        if self._source is None:
-            return True
-        reading = self._source.read([stable])
-        return bool(getattr(self._source, "answered", ())) or any(series.revision == stable for series in reading)
 
     def look(self, candidate: str, stable: str, now: float) -> Look:
         """Reads, counts and judges. A source that does not answer is no data, which passes nothing."""

@@ -209,7 +209,7 @@ class RolloutDriver:
             taken=self._taken,
         )
         self._offset = beat["now"] - self._clock.monotonic()
-        self._last, self._kept = beat, self._clock.monotonic()
+        self._last, self._kept, self._taken = beat, self._clock.monotonic(), None
         return beat
 
     def _kept_for(self, seconds: float) -> bool:
@@ -348,12 +348,9 @@ class RolloutDriver:
             by_count = until.steps is not None and progress.step - self._first_step >= until.steps
             if not by_share and not by_count:
                 return False
-        why = "staged" if staged else f"{self._plan.steps[progress.step]} % has passed"
-        self._change(
-            dataclasses.replace(progress, hold=machine.BY_UNTIL, reason=f"{why}; this run was to stop here"),
-            "paused",
-            f"{why}; this run was to stop here",
-        )
+        reached = "staged" if staged else f"{self._plan.steps[progress.step]} % has passed"
+        why = f"{reached}; this run was to stop here"
+        self._change(dataclasses.replace(progress, hold=machine.BY_UNTIL, reason=why), "paused", why)
         return True
 
     def _hook(self, step: machine.Hook) -> None:
@@ -365,10 +362,8 @@ class RolloutDriver:
         self._answered(step.key, against, message)
 
     def _answered(self, key: str, against: str | None, message: str) -> None:
-        if against is None:
-            self._progress = dataclasses.replace(self._progress, done=(*self._progress.done, key))
-        elif self._progress.state in (machine.PROMOTING, machine.RETURNING):
-            # Nothing is to be taken back any more; the event says what went wrong.
+        if against is None or self._progress.state in (machine.PROMOTING, machine.RETURNING):
+            # There nothing is to be taken back any more; the event says what went wrong.
             self._progress = dataclasses.replace(self._progress, done=(*self._progress.done, key))
         else:
             self._refused = against
@@ -403,9 +398,7 @@ class RolloutDriver:
         )
 
     def _tell_all(self, events: list[Event]) -> None:
-        beat = self._keep(events)
-        if beat["command"] == self._taken:
-            self._taken = None
+        self._keep(events)
         for event in events:
             self._report(event)
 

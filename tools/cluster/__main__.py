@@ -1,4 +1,4 @@
-"""Command line: python3 -m tools.cluster up|down|status|build|env"""
+"""Command line: python3 -m tools.cluster up|down|status|env|manifests|releases|build"""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import argparse
 import json
 import sys
 import time
+from pathlib import Path
 
-from . import groups, lifecycle, parts, state
+from . import groups, lifecycle, manifests, parts, releases, state
 from .apply import not_ready
 from .errors import ClusterError
 from .layout import HOME_VARIABLE, Home
@@ -39,10 +40,17 @@ def parser() -> argparse.ArgumentParser:
     down.add_argument("--purge", action="store_true", help="remove the cluster's unpacked images and logs too")
     command("status", "say what runs")
     command("env", "print the export lines for a shell")
-    manifests = command(
+    printed = command(
         "manifests", "print a group's manifests as one List, with the settings of this cluster, for an installer"
     )
-    choose_groups(manifests)
+    choose_groups(printed)
+    laid_out = command(
+        "releases", "write manifests as the projects release them to FOLDER/component/version/, for an installer"
+    )
+    laid_out.add_argument("--folder", type=Path, required=True)
+    laid_out.add_argument(
+        "--groups", default="knative,kserve,keda,kyverno", help="comma-separated (default: %(default)s)"
+    )
     build = command("build", "build and fetch everything the groups need, start nothing")
     choose_groups(build)
     build.add_argument(
@@ -129,6 +137,14 @@ def run_manifests(home: Home, given: argparse.Namespace) -> int:
     return 0
 
 
+def run_releases(home: Home, given: argparse.Namespace) -> int:
+    wanted = _split(given.groups)
+    groups.closure(wanted)
+    parts.build(home, wanted)
+    releases.lay_out(given.folder, [manifests.release_folder(home, group) for group in wanted])
+    return 0
+
+
 def run_build(home: Home, given: argparse.Namespace) -> int:
     wanted = groups.closure(_split(given.groups))
     if given.list:
@@ -145,6 +161,7 @@ COMMANDS = {
     "status": run_status,
     "env": run_env,
     "manifests": run_manifests,
+    "releases": run_releases,
     "build": run_build,
 }
 

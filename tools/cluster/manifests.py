@@ -1,4 +1,4 @@
-"""Manifests of each group: taken from the module archives, rendered once, kept as JSON."""
+"""Manifests of each group: taken from the module archives, rendered once, kept as JSON, and beside it as the projects release them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from . import gobuild, modules, monitoring, render, versions, wheels
+from . import gobuild, modules, monitoring, releases, render, versions, wheels
 from .families import FAMILIES
 from .kube import Json
 from .layout import Home
@@ -19,7 +19,7 @@ from .layout import Home
 def file(home: Home, group: str) -> Path:
     """The key covers the modules that the manifests come from, and the code that renders them."""
     keys = [family.key() for family in FAMILIES if family.wanted([group])]
-    code = [Path(str(module.__file__)).read_text() for module in (render, monitoring, versions)]
+    code = [Path(str(module.__file__)).read_text() for module in (render, releases, monitoring, versions)]
     digest = hashlib.sha256(json.dumps([group, keys, code]).encode()).hexdigest()[:12]
     return home.manifests / f"{group}-{digest}.json"
 
@@ -27,6 +27,10 @@ def file(home: Home, group: str) -> Path:
 def load(home: Home, group: str) -> list[Json]:
     loaded: list[Json] = json.loads(file(home, group).read_text())
     return loaded
+
+
+def release_folder(home: Home, group: str) -> Path:
+    return file(home, group).with_suffix(".releases")
 
 
 def write(home: Home, group: str) -> None:
@@ -44,6 +48,8 @@ def write(home: Home, group: str) -> None:
         )
         home.manifests.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(script, storage_entrypoint(home))
+    if group in releases.BY_GROUP:
+        releases.write(release_folder(home, group), releases.BY_GROUP[group](tools))
     target = file(home, group)
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_suffix(".partial")

@@ -39,14 +39,22 @@ def release_images(text: str) -> str:
 
 
 def knative(tools: Tools) -> list[Json]:
+    return [*knative_core(tools), *kourier(tools)]
+
+
+def knative_core(tools: Tools) -> list[Json]:
     serving = tools.module("kubernetes", "knative.dev/serving")
     networking = tools.module("kubernetes", "knative.dev/networking")
     caching = tools.module("kubernetes", "knative.dev/caching")
     core = sorted((serving / "config" / "core").rglob("*.yaml"))
     # Symbolic links of the source tree, which a module archive does not hold.
     linked = [*sorted((networking / "config").glob("*.yaml")), caching / "config" / "image.yaml"]
-    kourier = serving / "third_party" / "kourier-latest" / "kourier.yaml"
-    return tools.files([*linked, *core, kourier], release_images)
+    return tools.files([*linked, *core], release_images)
+
+
+def kourier(tools: Tools) -> list[Json]:
+    serving = tools.module("kubernetes", "knative.dev/serving")
+    return tools.files([serving / "third_party" / "kourier-latest" / "kourier.yaml"], release_images)
 
 
 def kserve(tools: Tools) -> list[Json]:

@@ -110,6 +110,10 @@ gpus:
   returned: always
   type: dict
   sample: {"allocatable": 8, "nodes": 2}
+prometheus_operator:
+  description: Whether the kinds PodMonitor and PrometheusRule of the Prometheus operator are known.
+  returned: always
+  type: bool
 missing_rights:
   description: What the credential may not do in O(namespace), and what that is needed for.
   returned: always

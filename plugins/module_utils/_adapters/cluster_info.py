@@ -44,6 +44,7 @@ _CONTROLLERS: dict[str, tuple[str, tuple[str, ...]]] = {
 _VERSION_LABEL = "app.kubernetes.io/version"
 _VERSION = re.compile(r"^v?\d+\.\d+(\.\d+)?")
 _GPU = "nvidia.com/gpu"
+_OPERATOR = "monitoring.coreos.com/v1"
 # Knative has renamed this setting; the values that make queue-proxy serve counters of requests.
 _METRICS_KEYS = ("request-metrics-protocol", "metrics.request-metrics-backend-destination")
 _METRICS_ON = ("prometheus", "http/protobuf", "grpc", "opencensus")
@@ -56,7 +57,8 @@ def collect(
 
     :returns: host, source; kubernetes, kserve, knative, keda, cert_manager, kyverno (versions, None where absent or
         unreadable); default_mode (``Knative``, ``Standard``), domain, domain_template, request_metrics (bool), gpus
-        ({allocatable, nodes}); ``unread``: {name: why} for each of these that could not be read
+        ({allocatable, nodes}), prometheus_operator (bool: whether its kinds are known); ``unread``: {name: why} for each
+        of these that could not be read
     """
     unread: dict[str, str] = {}
     version = client.request("GET", "/version", action="read the version of Kubernetes")
@@ -72,6 +74,7 @@ def collect(
     found.update(_kserve_settings(client, kserve_namespace, unread))
     found["request_metrics"] = _request_metrics(client, knative_namespace, unread)
     found["gpus"] = _gpus(client, unread)
+    found["prometheus_operator"] = _prometheus_operator(client, unread)
     found["unread"] = unread
     return found
 
@@ -174,6 +177,18 @@ def _gpus(client: KubernetesClient, unread: dict[str, str]) -> Document | None:
         return None
     counts = [amount((node["status"].get("allocatable") or {}).get(_GPU)) for node in listed.get("items") or ()]
     return {"allocatable": int(sum(count for count in counts if count)), "nodes": sum(1 for count in counts if count)}
+
+
+def _prometheus_operator(client: KubernetesClient, unread: dict[str, str]) -> bool | None:
+    # The list of groups first: of a group that is not there, the API server says what it says of a wrong address.
+    groups = _read(client, "/apis", "list the API groups", "prometheus_operator", unread)
+    if groups is None:
+        return None
+    served = {one["groupVersion"] for found in groups.get("groups") or () for one in found["versions"]}
+    if _OPERATOR not in served:
+        return False
+    listed = _read(client, f"/apis/{_OPERATOR}", f"list the kinds of {_OPERATOR}", "prometheus_operator", unread)
+    return {"PodMonitor", "PrometheusRule"} <= {one["kind"] for one in listed["resources"]} if listed else None
 
 
 def _tag(image: str) -> str:

@@ -64,7 +64,11 @@ def keda(tools: render.Tools) -> list[Release]:
 
 
 def kyverno(tools: render.Tools) -> list[Release]:
-    return [Release("kyverno", _bare(versions.KYVERNO), "install.yaml", _yaml(render.kyverno(tools)))]
+    # The chart leaves the namespace to helm; the release's file begins with it.
+    labels = {f"app.kubernetes.io/{name}": "kyverno" for name in ("instance", "part-of")}
+    labels["app.kubernetes.io/version"] = versions.KYVERNO
+    namespace: Json = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "kyverno", "labels": labels}}
+    return [Release("kyverno", _bare(versions.KYVERNO), "install.yaml", _yaml([namespace, *render.kyverno(tools)]))]
 
 
 def _bare(version: str) -> str:

@@ -18,7 +18,9 @@ from .._domain.pods import parse_pods
 from .._domain.readiness import Observed
 from . import fence as fencing
 from . import ownership
-from .cluster_info import collect, missing_rights
+from .cluster_info import collect
+from .cluster_rights import missing_rights
+from .cluster_survey import survey
 from .kubernetes_client import APPLY_PATCH, JSON_PATCH, KubernetesClient, Query
 from .pod_metrics import PodMetrics
 from .service_reader import ServiceReader, service_path
@@ -255,6 +257,10 @@ class KServeCluster:
         """Versions, modes and capacity; see ``cluster_info.collect``."""
         return collect(self._client, **where)
 
+    def survey(self, **where: str) -> Document:
+        """What an installation depends on as well; see ``cluster_survey.survey``."""
+        return survey(self._client, **where)
+
     def free_gpus(self) -> dict[str, int] | None:
         """Free GPUs by node; None where this credential may not list nodes or pods of all namespaces."""
         try:
@@ -266,7 +272,7 @@ class KServeCluster:
         return free_gpus(nodes, pods)
 
     def missing_rights(self, namespace: str) -> Documents:
-        """What this credential may not do there; see ``cluster_info.missing_rights``."""
+        """What this credential may not do there; see ``cluster_rights.missing_rights``."""
         return missing_rights(self._client, namespace)
 
     def _take_over(self, live: Document, taken: ownership.Takeover, action: str) -> Document:

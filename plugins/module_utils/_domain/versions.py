@@ -7,10 +7,21 @@
 from __future__ import annotations
 
 import re
+import typing as t
 
 from .errors import Refused
 
-__all__ = ("KNATIVE", "STANDARD", "Version", "check_kserve", "mode_spelling", "normal_mode", "parse_version")
+__all__ = (
+    "KNATIVE",
+    "STANDARD",
+    "Version",
+    "check_kserve",
+    "knative_release",
+    "mode_spelling",
+    "normal_mode",
+    "parse_version",
+    "steps_between",
+)
 
 Version = tuple[int, int, int]
 
@@ -20,6 +31,8 @@ STANDARD = "Standard"
 _LEGACY = {KNATIVE: "Serverless", STANDARD: "RawDeployment"}
 _NORMAL = {"serverless": KNATIVE, "knative": KNATIVE, "rawdeployment": STANDARD, "standard": STANDARD, "raw": STANDARD}
 _FIRST_NEW_NAMES = (0, 17, 0)
+# Release 1.0 was made of modules 0.27.
+_KNATIVE_MODULES_AHEAD = 27
 
 
 def parse_version(text: str) -> Version | None:
@@ -31,6 +44,19 @@ def parse_version(text: str) -> Version | None:
 def normal_mode(text: str) -> str | None:
     """Any spelling of a deployment mode as Knative or Standard; None for anything else."""
     return _NORMAL.get(text.replace("-", "").replace("_", "").lower())
+
+
+def knative_release(version: Version) -> Version:
+    """The release that a version of Knative's modules belongs to, which is what images built from them carry: 0.48.1 is 1.21.1."""
+    return (1, version[1] - _KNATIVE_MODULES_AHEAD, version[2]) if version[0] == 0 else version
+
+
+def steps_between(found: Version, wanted: Version, *, without: t.Container[tuple[int, int]] = ()) -> list[str]:
+    """Minor versions that an upgrade would skip, oldest first: 0.15 to 0.18 are 0.16 and 0.17, less those in ``without``."""
+    if found[0] != wanted[0]:
+        return []
+    between = [(wanted[0], minor) for minor in range(found[1] + 1, wanted[1])]
+    return [f"{major}.{minor}" for major, minor in between if (major, minor) not in without]
 
 
 def mode_spelling(mode: str, kserve: Version | None) -> str:

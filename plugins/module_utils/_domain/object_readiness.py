@@ -34,6 +34,8 @@ _READY = Readiness()
 def readiness(live: Document | None) -> Readiness:
     """Kinds that are not named here, and custom resources without a condition ``Ready``, are ready when they are there.
 
+    Kyverno's CEL policies have conditions of their own: they are ready when admission asks for them.
+
     A Service of type LoadBalancer is not waited for: on many clusters nobody gives it an address.
     """
     if live is None:
@@ -107,11 +109,22 @@ def _condition(live: Document, *names: str) -> Readiness:
 
 
 def _custom(live: Document) -> Readiness:
+    if live["apiVersion"].startswith("policies.kyverno.io/"):
+        return _kyverno_policy(live)
     conditions = _conditions(live)
     if "Ready" not in conditions:
         return _READY
     behind = _behind(live)
     return Readiness(behind) if behind else _condition(live, "Ready")
+
+
+def _kyverno_policy(live: Document) -> Readiness:
+    """Its ``ready`` also asks whether Kyverno may write reports, which need not be: only its webhook counts."""
+    told = (live.get("status") or {}).get("conditionStatus")
+    admission = ((live.get("spec") or {}).get("evaluation") or {}).get("admission") or {}
+    if not told or admission.get("enabled") is False:
+        return _READY
+    return _condition({"status": told}, "WebhookConfigured")
 
 
 def _behind(live: Document) -> str:

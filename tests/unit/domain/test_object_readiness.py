@@ -118,6 +118,18 @@ def test_not_ready(late: Any, why: str) -> None:
     assert not found.failed
 
 
+def test_a_policy_of_kyverno_is_ready_when_admission_asks_for_it() -> None:
+    def policy(spec: Any = None, **conditions: str) -> dict[str, Any]:
+        status = {"conditionStatus": {**told(**conditions), "ready": False}} if conditions else {}
+        return live("ValidatingPolicy", "policies.kyverno.io/v1", spec, status)
+
+    assert readiness(policy(WebhookConfigured="True", RBACPermissionsGranted="False")).ready
+    assert readiness(policy()).ready, "it has no status yet; whoever has just applied it waits for one"
+    assert readiness(policy({"evaluation": {"admission": {"enabled": False}}}, RBACPermissionsGranted="True")).ready
+    assert readiness(policy(RBACPermissionsGranted="True")).why == "nothing has set its condition WebhookConfigured yet"
+    assert "WebhookConfigured is False" in readiness(policy(WebhookConfigured="False")).why
+
+
 def test_what_has_failed_is_not_waited_for() -> None:
     assert readiness(live("Job", "batch/v1", status=told(Failed="True"))) == ("Failed is True (Why: because)", True)
     assert readiness(live("Pod", status={"phase": "Failed", "reason": "Evicted"})) == ("pod a: Evicted", True)

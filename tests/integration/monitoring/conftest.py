@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +19,7 @@ from typing import Any
 
 import pytest
 import yaml
-from metrics.conftest import Pages, program
+from metrics.conftest import Pages, Server, program
 
 ROOT = Path(__file__).resolve().parents[3]
 PLAY = [
@@ -89,3 +91,28 @@ def pages() -> Iterator[Pages]:
     opened = Pages()
     yield opened
     opened.close()
+
+
+class Prometheus(Server):
+    """A real one with a configuration of one's own."""
+
+    def __init__(self, folder: Path, configuration: dict[str, Any]) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+        self.file = folder / "prometheus.yml"
+        self.file.write_text(json.dumps(configuration))
+        self._log = (folder / "log").open("wb")
+        command = [
+            str(program()),
+            f"--config.file={self.file}",
+            f"--storage.tsdb.path={folder / 'data'}",
+            f"--web.listen-address=127.0.0.1:{port}",
+        ]
+        self._process = subprocess.Popen(command, stdout=self._log, stderr=subprocess.STDOUT, cwd=folder)
+
+    def get(self, path: str) -> Any:
+        with urllib.request.urlopen(f"{self.url}/api/v1/{path}") as answer:
+            return json.loads(answer.read())["data"]

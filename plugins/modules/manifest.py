@@ -53,17 +53,56 @@ options:
   images:
     description:
       - Other images by image, repository, path or registry, such as C(docker.io) or C(gcr.io/knative-releases). The longest one that
-        fits counts. Tag and digest stay where the new name has none.
-      - Only the field C(image) of containers is looked at, in pod templates and in custom resources. Images in arguments,
-        environment variables and ConfigMaps, and fields of other names, are changed by O(patches).
+        fits counts. Tag and digest stay where the new name has none. A tag alone, such as C(:24.08-py3), is set, and the other
+        entries still count for the name.
+      - Only the field C(image) of containers is looked at, in pod templates and in custom resources, and ConfigMaps of O(config).
+        Images in arguments, environment variables and other ConfigMaps, and fields of other names, are changed by O(patches).
     type: dict
+  config:
+    description:
+      - ConfigMaps among the documents that are merged with what is on the cluster, key by key, and in keys that hold a JSON object
+        field by field. What is set here counts most; then what has been changed on the cluster since the last run, with a
+        warning where the documents say otherwise; then the documents.
+      - O(images) also counts for their keys and JSON fields whose name ends in C(image).
+      - What was written is remembered in the annotation C(mlops.platform/written-config). Without it, all that differs counts
+        as changed on the cluster.
+      - One that sets nothing and is not among the documents is passed over.
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description: Name of the ConfigMap.
+        type: str
+        required: true
+      namespace:
+        description: Its namespace.
+        type: str
+        required: true
+      data:
+        description: What is set, by key. A mapping is merged into a key that holds JSON; V(null) takes a field of it out.
+        type: dict
+      restart:
+        description:
+          - Names of Deployments among the documents, of the same namespace, that read it at their start. They carry a digest of it in
+            their pods' annotations, and so start again when it says something else, and only then.
+        type: list
+        elements: str
+      groups:
+        description: API groups that these Deployments look for at their start. They start again when one comes or goes.
+        type: list
+        elements: str
+  webhook_ca:
+    description:
+      - Certificate authority in PEM of the webhooks in the documents' webhook configurations and CustomResourceDefinitions, where
+        no cert-manager writes it in.
+    type: str
   exclude:
-    description: Documents to leave out. One that fits no document is a warning.
+    description: Documents to leave out. One without C(*) that fits no document is a warning.
     type: list
     elements: dict
     suboptions:
       kind:
-        description: The kind. Any, where this is not given.
+        description: The kind. Any, where this is not given. C(*) stands for any letters here and in the others.
         type: str
       name:
         description: The name. Any, where this is not given.
@@ -126,8 +165,23 @@ options:
       - It is refused, before anything is deleted, while custom resources of theirs exist that are not among the documents.
     type: bool
     default: false
+  in_use_by:
+    description:
+      - Kinds of which no object may be there, besides those of the documents, for O(state=absent). It is refused, before anything is
+        deleted, while there are such objects.
+    type: list
+    elements: dict
+    suboptions:
+      api_version:
+        description: Its API version.
+        type: str
+        required: true
+      kind:
+        description: Its name.
+        type: str
+        required: true
   force:
-    description: Whether O(delete_crds) deletes such custom resources too.
+    description: Whether O(delete_crds) and O(in_use_by) let such objects go too, the first of all.
     type: bool
     default: false
   workers:
@@ -213,6 +267,10 @@ unread:
   returned: in check mode, when there are any
   type: list
   elements: str
+requests:
+  description: How many requests the cluster was asked.
+  returned: when the documents are good
+  type: int
 seconds:
   description: How long it took, without the start of the module.
   returned: when the documents are good
@@ -239,6 +297,18 @@ SPEC = serving_spec(
         "src_ca_cert": {"type": "path"},
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         "images": {"type": "dict"},
+        "config": {
+            "type": "list",
+            "elements": "dict",
+            "options": {
+                "name": {"type": "str", "required": True},
+                "namespace": {"type": "str", "required": True},
+                "data": {"type": "dict"},
+                "restart": {"type": "list", "elements": "str"},
+                "groups": {"type": "list", "elements": "str"},
+            },
+        },
+        "webhook_ca": {"type": "str"},
         "exclude": {"type": "list", "elements": "dict", "options": TARGET},
         "patches": {
             "type": "list",
@@ -254,6 +324,11 @@ SPEC = serving_spec(
         "probe": {"type": "list", "elements": "dict"},
         "timeout": {"type": "int", "default": 300},
         "delete_crds": {"type": "bool", "default": False},
+        "in_use_by": {
+            "type": "list",
+            "elements": "dict",
+            "options": {"api_version": {"type": "str", "required": True}, "kind": {"type": "str", "required": True}},
+        },
         "force": {"type": "bool", "default": False},
         "workers": {"type": "int", "default": 8},
     },

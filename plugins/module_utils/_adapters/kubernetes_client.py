@@ -56,6 +56,7 @@ class KubernetesClient:
         self.host = connection.host
         self.source = connection.source
         self.warnings: list[str] = []
+        self.requests = 0
         self._errors: t.Any = urllib3.exceptions
         self._timeout: t.Any = urllib3.Timeout
         self._connection = connection
@@ -187,6 +188,8 @@ class KubernetesClient:
         read_seconds: float,
         preload: bool = True,
     ) -> t.Any:
+        with self._lock:
+            self.requests += 1
         try:
             return self._pool.request(
                 method,

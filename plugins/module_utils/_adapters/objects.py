@@ -57,6 +57,10 @@ class Objects:
     def warnings(self) -> list[str]:
         return self._client.warnings
 
+    @property
+    def requests(self) -> int:
+        return self._client.requests
+
     def close(self) -> None:
         self._client.close()
 
@@ -67,6 +71,13 @@ class Objects:
             if found is None:
                 found = self._discover(api_version).get(kind)
             return found
+
+    def has_group(self, group: str) -> bool:
+        """Does the API server serve any version of this group?"""
+        with self._lock:
+            if self._versions is None:
+                self._list_groups()
+            return any(version.rpartition("/")[0] == group for version in self._versions or ())
 
     def get(self, item: Item) -> Document | None:
         """The live object, None where it or its kind or its namespace is not there."""
@@ -146,6 +157,14 @@ class Objects:
         kind = spec["names"]["kind"]
         return [{**one, "apiVersion": api_version, "kind": kind} for one in (answer or {}).get("items") or ()]
 
+    def all_of(self, api_version: str, kind: str) -> list[Document]:
+        """All objects of a kind in the cluster, none where it does not know the kind."""
+        place = self.place(api_version, kind)
+        if place is None:
+            return []
+        found = self._items(place.path(), f"list all {place.plural}", {})
+        return [{**one, "apiVersion": api_version, "kind": kind} for one in found]
+
     def pods(self, namespace: str, selector: str) -> list[Document]:
         return self._items(f"/api/v1/namespaces/{namespace}/pods", "list pods", {"labelSelector": selector})
 
@@ -172,14 +191,17 @@ class Objects:
             )
         return place
 
+    def _list_groups(self) -> None:
+        answer = self._client.request("GET", "/apis", action="list the API groups")
+        self._versions = {one["groupVersion"] for found in answer["groups"] for one in found["versions"]}
+
     def _discover(self, api_version: str) -> dict[str, Place]:
         """Asks the API server again; its list of groups first, as an unknown one cannot be told from a wrong address."""
         group, _slash, _version = api_version.rpartition("/")
         root = f"/apis/{api_version}" if group else f"/api/{api_version}"
         if group and api_version not in (self._versions or ()):
-            answer = self._client.request("GET", "/apis", action="list the API groups")
-            self._versions = {one["groupVersion"] for found in answer["groups"] for one in found["versions"]}
-            if api_version not in self._versions:
+            self._list_groups()
+            if api_version not in (self._versions or ()):
                 return {}
         answer = self._client.get(root, action=f"list the kinds of {api_version}") or {}
         places = {

@@ -22,7 +22,9 @@ from .._domain.documents import Item, collect, prepare
 from .._domain.errors import InvalidIntent, Refused, Unavailable
 from .._domain.images import with_images
 from .._domain.object_changes import shown
+from .._domain.webhooks import with_webhook_ca
 from .._engine.manifest_apply import Appliance
+from .._engine.manifest_config import Config, with_config
 from .._engine.manifest_removal import Removal
 from .._engine.manifest_run import Outcome, Settings
 from .connections import cluster_parameters
@@ -43,7 +45,8 @@ def bring(module: AnsibleModule, result: Result) -> None:
     result.update(objects=[], counts=dict.fromkeys(_ACTIONS, 0))
     if params["workers"] < 1:
         raise InvalidIntent("is no number of workers", field="workers", value=params["workers"], cure="use 1 or more")
-    items = _documents(module, result)
+    images = {str(name): str(value) for name, value in (params["images"] or {}).items()}
+    items = _documents(module, result, images)
     probes = collect("probe", params["probe"] or ())
     settings = Settings(
         manager=params["field_manager"],
@@ -56,21 +59,46 @@ def bring(module: AnsibleModule, result: Result) -> None:
     )
     objects = Objects.connect(cluster_parameters(module))
     result["host"] = objects.host
-    run = Appliance(objects, items, settings) if params["state"] == "present" else Removal(objects, items, settings)
+    run: Appliance | Removal | None = None
     try:
+        if params["state"] == "present":
+            items, kept = with_config(objects, items, _configs(params["config"] or (), items, result), images)
+            for words in kept:
+                module.warn(words)
+            run = Appliance(objects, items, settings)
+        else:
+            run = Removal(objects, items, settings)
         if isinstance(run, Appliance):
             run.run(probes)
         else:
-            run.run(force=params["force"])
+            users = [(one["api_version"], one["kind"]) for one in params["in_use_by"] or ()]
+            run.run(force=params["force"], in_use_by=users)
     finally:
-        _report(module, result, run.outcomes)
-        for warning in [*objects.warnings, *run.warnings]:
+        _report(module, result, run.outcomes if run else ())
+        for warning in [*objects.warnings, *(run.warnings if run else ())]:
             module.warn(warning)
+        result["requests"] = objects.requests
         objects.close()
         result["seconds"] = round(time.monotonic() - started, 3)
 
 
-def _documents(module: AnsibleModule, result: Result) -> list[Item]:
+def _configs(given: t.Iterable[t.Mapping[str, t.Any]], items: t.Sequence[Item], result: Result) -> list[Config]:
+    """Those of addresses that could not be read are not looked for: check mode has said so."""
+    there = {(item.name, item.namespace) for item in items if item.kind == "ConfigMap"}
+    return [
+        Config(
+            one["name"],
+            one["namespace"],
+            one["data"] or {},
+            tuple(one["restart"] or ()),
+            tuple(one["groups"] or ()),
+        )
+        for one in given
+        if "unread" not in result or (one["name"], one["namespace"]) in there
+    ]
+
+
+def _documents(module: AnsibleModule, result: Result, images: t.Mapping[str, str]) -> list[Item]:
     params = module.params
 
     def unread(source: str, away: Unavailable) -> None:
@@ -86,8 +114,11 @@ def _documents(module: AnsibleModule, result: Result) -> list[Item]:
         unread=unread if module.check_mode else None,
     )
     items += collect("definition", params["definition"] or ())
-    images = {str(name): str(value) for name, value in (params["images"] or {}).items()}
     items = [dataclasses.replace(item, document=with_images(item.document, images)) for item in items]
+    if params["webhook_ca"]:
+        items = [
+            dataclasses.replace(item, document=with_webhook_ca(item.document, params["webhook_ca"])) for item in items
+        ]
     found = prepare(items, params["exclude"] or (), params["patches"] or ())
     for warning in found.warnings:
         module.warn(warning)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import typing as t
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 
 from .errors import InvalidIntent
 
@@ -68,11 +69,13 @@ class Item:
 
     :param source: the file or address that it came from, or ``definition``
     :param index: its number there, from 1
+    :param force: take over fields that others have set, whatever the run as a whole does
     """
 
     document: Document
     source: str
     index: int
+    force: bool = False
 
     @property
     def kind(self) -> str:
@@ -170,7 +173,7 @@ def prepare(items: t.Iterable[Item], exclude: t.Iterable[Document], patches: t.I
     kept, warnings = list(items), []
     for number, target in enumerate(exclude, 1):
         left = [item for item in kept if not _fits(item, target, f"exclude[{number}]")]
-        if len(left) == len(kept):
+        if len(left) == len(kept) and not any(_wild(value) for value in target.values()):
             warnings.append(f"exclude[{number}] {_words(target)} fits no document")
         kept = left
     for number, entry in enumerate(patches, 1):
@@ -214,7 +217,7 @@ def _fits(item: Item, target: Document, where: str) -> bool:
     wanted = {field: target.get(field) for field in ("kind", "name", "namespace") if target.get(field)}
     if not wanted:
         raise InvalidIntent("says nothing", field=where, cure="give kind, name or namespace")
-    return all(getattr(item, field) == value for field, value in wanted.items())
+    return all(fnmatchcase(getattr(item, field), str(value)) for field, value in wanted.items())
 
 
 def _patched(item: Item, patch: Document, where: str) -> Item:
@@ -228,6 +231,10 @@ def _patched(item: Item, patch: Document, where: str) -> Item:
             cure="leave apiVersion, kind and name as they are",
         )
     return replace(item, document=document)
+
+
+def _wild(value: t.Any) -> bool:
+    return isinstance(value, str) and "*" in value
 
 
 def _words(target: Document) -> str:

@@ -35,17 +35,22 @@ def replaced(image: str, images: t.Mapping[str, str]) -> str:
     """The image to use for ``image``.
 
     The longest key that fits counts: the image as a whole; its repository, whose tag or digest then stays unless the new
-    name has one; a path or registry before a slash. ``nginx`` is also found as ``docker.io/library/nginx``.
+    name has one; a path or registry before a slash. ``nginx`` is also found as ``docker.io/library/nginx``. A value that is
+    only a tag or digest, such as ``:24.08-py3``, gives just that, and the other keys then count for the name.
     """
     full = _full(image)
     repository, tail = _split(full)
     for key in sorted(images, key=len, reverse=True):
         wanted, value = _full_key(key), images[key]
-        if key in (image, full) or wanted == full:
+        whole = key in (image, full) or wanted == full
+        if value[:1] in (":", "@"):
+            if whole or wanted == repository:
+                return replaced(_split(image)[0] + value, {k: v for k, v in images.items() if k != key})
+        elif whole:
             return value if _split(key)[1] or _split(value)[1] else value + tail
-        if wanted == repository:
+        elif wanted == repository:
             return value if _split(value)[1] else value + tail
-        if full.startswith(wanted.rstrip("/") + "/"):
+        elif full.startswith(wanted.rstrip("/") + "/"):
             return value.rstrip("/") + full[len(wanted.rstrip("/")) :]
     return image
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import time
 import typing as t
+from dataclasses import replace
 
 from .._adapters.objects import NotYet
 from .._domain.apply_order import DEFINITIONS, NAMESPACES, stage_of
 from .._domain.documents import CRD, Item
-from .._domain.errors import InvalidIntent, Refused, ServingError, StaleWrite, Unavailable
+from .._domain.errors import Drift, InvalidIntent, Refused, ServingError, StaleWrite, Unavailable
 from .._domain.object_changes import content
 from .._domain.object_readiness import Readiness, explain, readiness, selector_of
+from .._domain.webhooks import without_rules
 from .manifest_run import ATTEMPTS, NAMED, Document, Outcome, Run
 
 __all__ = ("Appliance",)
@@ -71,7 +73,7 @@ class Appliance(Run):
             if live is not None and live["metadata"].get("deletionTimestamp"):
                 raise NotYet(f"cannot apply {item}: it is still being deleted", cure="look at its finalizers")
             try:
-                after = self._objects.apply(item, live, manager=self._settings.manager, force=self._settings.force)
+                after = self._write(item, live)
                 break
             except StaleWrite:
                 # Its controller wrote in between: what we compare with must be what was there just before.
@@ -79,6 +81,16 @@ class Appliance(Run):
                     raise
         outcome.before, outcome.after, outcome.at = live, after, time.monotonic()
         outcome.action = _action(live, after)
+
+    def _write(self, item: Item, live: Document | None, *, dry_run: bool = False) -> Document:
+        manager, force = self._settings.manager, self._settings.force or item.force
+        try:
+            return self._objects.apply(item, live, manager=manager, force=force, dry_run=dry_run)
+        except Drift:
+            rest = without_rules(item.document, live)
+            if rest is None:
+                raise
+            return self._objects.apply(replace(item, document=rest), live, manager=manager, dry_run=dry_run)
 
     def _predict(self, outcome: Outcome) -> None:
         """The same by dry run. What cannot be asked before something else is there would be created."""
@@ -93,9 +105,7 @@ class Appliance(Run):
             return
         outcome.before = live = self._objects.get(item)
         try:
-            outcome.after = self._objects.apply(
-                item, live, manager=self._settings.manager, force=self._settings.force, dry_run=True
-            )
+            outcome.after = self._write(item, live, dry_run=True)
         except Refused as refused:
             definition = self._definition_of(item)
             if not (refused.field == "namespace" and live is None) and (

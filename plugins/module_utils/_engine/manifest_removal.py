@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import typing as t
+
 from .._domain.apply_order import DEFINITIONS
 from .._domain.documents import CRD, collect
 from .._domain.errors import Refused, StaleWrite, Unavailable
@@ -17,14 +19,22 @@ __all__ = ("Removal",)
 class Removal(Run):
     """``run`` deletes in the reverse order and waits until each stage is gone before the next one."""
 
-    def run(self, *, force: bool = False) -> None:
-        """:param force: also delete CRDs that have custom resources besides the given ones, with these
-        :raises Refused: before anything is deleted, where such custom resources exist
+    def run(self, *, force: bool = False, in_use_by: t.Sequence[tuple[str, str]] = ()) -> None:
+        """
+        :param force: also delete CRDs that have custom resources besides the given ones, with these, and what ``in_use_by`` finds
+        :param in_use_by: API version and kind of objects of which none may be there besides the given ones
+        :raises Refused: before anything is deleted, where such objects exist
         """
         self._each(self._read, self.outcomes)
         self._raise_errors(self.outcomes)
+        for api_version, kind in in_use_by:
+            self._check_others(
+                self._objects.all_of(api_version, kind), f"{len(self.outcomes)} objects", "in_use_by", force
+            )
         if self._settings.delete_crds:
-            self._check_instances(force)
+            for outcome in list(self.outcomes):
+                if outcome.item.kind == CRD and outcome.before is not None:
+                    self._check_others(self._objects.instances(outcome.before), str(outcome.item), "delete_crds", force)
         for stage, outcomes in reversed(self._stages()):
             due = [outcome for outcome in outcomes if outcome.before is not None]
             if stage == DEFINITIONS and not self._settings.delete_crds:
@@ -39,25 +49,23 @@ class Removal(Run):
         if self._objects.place(outcome.item.api_version, outcome.item.kind) is not None:
             outcome.before = outcome.after = self._objects.get(outcome.item)
 
-    def _check_instances(self, force: bool) -> None:
+    def _check_others(self, found: list[Document], what: str, field: str, force: bool) -> None:
         listed = {outcome.item.key for outcome in self.outcomes}
-        for outcome in list(self.outcomes):
-            if outcome.item.kind != CRD or outcome.before is None:
-                continue
-            found = self._objects.instances(outcome.before)
-            others = [one for one in collect("cluster", found) if one.key not in listed]
-            if others and not force:
-                shown = ", ".join(str(one).partition(" (")[0] for one in others[:NAMED])
-                raise Refused(
-                    f"{outcome.item} has {len(others)} custom resources ({shown}), and they would go with it;"
-                    " nothing was deleted",
-                    field="delete_crds",
-                    cure="delete them first, or set force",
-                )
-            # First, while their controllers still run and can take off their finalizers.
-            more = [Outcome(one) for one in others]
-            self._each(self._read, more)
-            self.outcomes += more
+        others = [one for one in collect("cluster", found) if one.key not in listed]
+        if not others:
+            return
+        if not force:
+            shown = ", ".join(str(one).partition(" (")[0] for one in others[:NAMED])
+            raise Refused(
+                f"{what} cannot go: {len(others)} others need them ({shown}{', ...' if len(others) > NAMED else ''});"
+                " nothing was deleted",
+                field=field,
+                cure="delete these first, or set force to let them go too",
+            )
+        # First, while their controllers still run and can take off their finalizers.
+        more = [Outcome(one) for one in others]
+        self._each(self._read, more)
+        self.outcomes += more
 
     def _delete(self, outcome: Outcome) -> None:
         for _attempt in range(ATTEMPTS):

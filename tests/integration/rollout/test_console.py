@@ -163,7 +163,7 @@ def test_it_is_a_task_like_any_other(world: Any, served: Any, play: Any) -> None
     tasks = [
         {"name": "Checked", **module, "check_mode": True},
         {"name": "Hidden", **module, "no_log": True},
-        {"name": "Later", **module, "async": 60, "poll": 1},
+        {"name": "Later", **module, "async": 60, "poll": 5},
         {"name": "Looped", **module, "loop": ["demo"]},
         {"name": "Delegated", **module, "delegate_to": "localhost"},
     ]

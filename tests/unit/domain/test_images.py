@@ -30,6 +30,11 @@ DIGEST = "@sha256:" + "0" * 64
         ("nginx:1.25", {"nginx:1.25": "mine:1"}, "mine:1"),
         ("ko://knative.dev/cmd/queue", {"ko://knative.dev/cmd": "gcr.io/k"}, "gcr.io/k/queue"),
         ("quay.io/a:1", {"docker.io": "no"}, "quay.io/a:1"),
+        ("n.io/t/server:1", {"n.io/t/server": ":2"}, "n.io/t/server:2"),
+        ("n.io/t/server:1", {"n.io/t/server": ":2", "n.io": "r.io/n"}, "r.io/n/t/server:2"),
+        ("n.io/t/server:1", {"n.io/t/server:1": ":2", "n.io/t/server": "r.io/s"}, "r.io/s:2"),
+        (f"n.io/s{DIGEST}", {"n.io/s": ":2"}, "n.io/s:2"),
+        ("n.io/t/server:1", {"n.io/t": ":2"}, "n.io/t/server:1"),
     ],
 )
 def test_replaced(image: str, images: dict[str, str], expected: str) -> None:

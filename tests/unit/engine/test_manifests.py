@@ -6,19 +6,28 @@
 from __future__ import annotations
 
 import copy
+import json
 import threading
 from typing import Any
 
 import pytest
 from ansible_collections.mlops.serving.plugins.module_utils._adapters.objects import NotYet, Place
 from ansible_collections.mlops.serving.plugins.module_utils._domain.documents import Item, Key, collect
-from ansible_collections.mlops.serving.plugins.module_utils._domain.errors import Refused, StaleWrite, Unavailable
+from ansible_collections.mlops.serving.plugins.module_utils._domain.errors import (
+    Drift,
+    InvalidIntent,
+    Refused,
+    StaleWrite,
+    Unavailable,
+)
 from ansible_collections.mlops.serving.plugins.module_utils._engine import manifest_apply, manifest_run
 from ansible_collections.mlops.serving.plugins.module_utils._engine.manifest_apply import Appliance
+from ansible_collections.mlops.serving.plugins.module_utils._engine.manifest_config import Config, with_config
 from ansible_collections.mlops.serving.plugins.module_utils._engine.manifest_removal import Removal
 from ansible_collections.mlops.serving.plugins.module_utils._engine.manifest_run import Settings
 
-BUILT_IN = ("Namespace", "ConfigMap", "CustomResourceDefinition", "Deployment")
+BUILT_IN = ("Namespace", "ConfigMap", "CustomResourceDefinition", "Deployment", "ValidatingWebhookConfiguration")
+CLUSTER_SCOPED = ("Namespace", "CustomResourceDefinition", "ValidatingWebhookConfiguration")
 WEBHOOK = Unavailable('Internal error occurred: failed calling webhook "h"')
 
 
@@ -30,15 +39,18 @@ class Cluster:
         self.live: dict[Key, dict[str, Any]] = {}
         self.errors: dict[str, list[Exception]] = {}
         self.log: list[str] = []
+        self.groups: set[str] = set()
 
     def place(self, _api_version: str, kind: str) -> Place | None:
         known = kind in BUILT_IN or any(key[1] == "CustomResourceDefinition" for key in self.live)
-        return Place("", kind, kind not in ("Namespace", "CustomResourceDefinition")) if known else None
+        return Place("", kind, kind not in CLUSTER_SCOPED) if known else None
 
     def get(self, item: Item) -> dict[str, Any] | None:
         return copy.deepcopy(self.live.get(item.key))
 
-    def apply(self, item: Item, live: Any, *, manager: str, force: bool, dry_run: bool = False) -> dict[str, Any]:
+    def apply(
+        self, item: Item, live: Any, *, manager: str, force: bool = False, dry_run: bool = False
+    ) -> dict[str, Any]:
         with self.lock:
             if self.place(item.api_version, item.kind) is None:
                 raise NotYet(f"cannot apply {item}: kind")
@@ -64,6 +76,12 @@ class Cluster:
 
     def instances(self, _definition: Any) -> list[dict[str, Any]]:
         return [document for key, document in self.live.items() if key[1] == "Widget"]
+
+    def all_of(self, _api_version: str, kind: str) -> list[dict[str, Any]]:
+        return [document for key, document in self.live.items() if key[1] == kind]
+
+    def has_group(self, group: str) -> bool:
+        return group in self.groups
 
     def pods(self, _namespace: str, _selector: str) -> list[dict[str, Any]]:
         return [{"metadata": {"name": "p"}, "status": {"phase": "Failed", "reason": "Evicted"}}]
@@ -217,8 +235,83 @@ def test_a_definition_in_use_stays_unless_forced(cluster: Cluster) -> None:
     other = {**WIDGET, "metadata": {"name": "other", "namespace": "n"}}
     appliance(cluster, *ALL, other).run()
     cluster.log.clear()
-    with pytest.raises(Refused, match=r"has 1 custom resources \(Widget n/other\)"):
+    with pytest.raises(Refused, match=r"cannot go: 1 others need them \(Widget n/other\)"):
         removal(cluster, *ALL, delete_crds=True).run()
     assert cluster.log == []
     removal(cluster, *ALL, delete_crds=True).run(force=True)
     assert cluster.log == ["Widget", "Widget", "ConfigMap", "CustomResourceDefinition", "Namespace"]
+
+
+SETTINGS = document("ConfigMap", name="settings", data={"json": '{"a": 1, "b": 1}', "plain": "x"})
+READER = document("Deployment", "apps/v1", name="reader", spec={"template": {"spec": {}}})
+
+
+def configured(cluster: Any, *documents: dict[str, Any], **config: Any) -> tuple[list[Any], list[str]]:
+    given = Config("settings", "n", **{"restart": ("reader",), **config})
+    return with_config(cluster, collect("f", documents), [given], {})
+
+
+def mark(items: list[Any]) -> str:
+    return str(items[1].document["spec"]["template"]["metadata"]["annotations"]["mlops.platform/settings"])
+
+
+def test_a_configmap_is_merged_and_its_readers_start_again_only_when_it_says_something_else(cluster: Cluster) -> None:
+    items, _kept = configured(cluster, SETTINGS, READER, data={"json": {"a": 2}})
+    assert json.loads(items[0].document["data"]["json"]) == {"a": 2, "b": 1}
+    first = mark(items)
+    appliance(cluster, SPACE).run()
+    cluster.apply(items[0], None, manager="m")
+    again, kept = configured(cluster, SETTINGS, READER, data={"json": {"a": 2}})
+    assert (again[0].document, mark(again), kept) == (items[0].document, first, [])
+    live = cluster.live[items[0].key]
+    live["data"] = {**live["data"], "plain": "by a person"}
+    later, kept = configured(cluster, SETTINGS, READER, data={"json": {"a": 2}})
+    assert later[0].document["data"]["plain"] == "by a person"
+    assert later[0].force
+    assert kept == ["ConfigMap n/settings: plain stays as it was changed on the cluster"]
+    assert mark(later) != first
+
+
+def test_readers_start_again_when_what_they_look_for_comes(cluster: Cluster) -> None:
+    without = mark(configured(cluster, SETTINGS, READER, groups=("example.com",))[0])
+    cluster.groups.add("example.com")
+    assert mark(configured(cluster, SETTINGS, READER, groups=("example.com",))[0]) != without
+    cluster.groups.clear()
+    brought = configured(cluster, SETTINGS, READER, CRD, groups=("example.com",))[0]
+    assert mark(brought) != without
+
+
+def test_what_sets_nothing_may_be_missing_and_what_sets_something_may_not(cluster: Cluster) -> None:
+    assert configured(cluster, READER, data={})[0] == collect("f", [READER])
+    with pytest.raises(InvalidIntent, match=r"config\[1\].name: ConfigMap n/settings"):
+        configured(cluster, READER, data={"plain": "y"})
+    with pytest.raises(InvalidIntent, match=r"config\[1\].restart: Deployment n/reader"):
+        configured(cluster, SETTINGS, data={"plain": "y"})
+
+
+def test_what_is_in_use_stays_unless_forced(cluster: Cluster) -> None:
+    other = {**WIDGET, "metadata": {"name": "other", "namespace": "n"}}
+    appliance(cluster, *ALL, other).run()
+    cluster.log.clear()
+    with pytest.raises(Refused, match=r"in_use_by: 4 objects cannot go: 1 others need them \(Widget n/other\)"):
+        removal(cluster, *ALL).run(in_use_by=[("example.com/v1", "Widget")])
+    assert cluster.log == []
+    removal(cluster, *ALL).run(in_use_by=[("example.com/v1", "Widget")], force=True)
+    assert cluster.log == ["Widget", "Widget", "ConfigMap", "Namespace"]
+
+
+def test_rules_that_a_controller_has_written_are_left_to_it(cluster: Cluster) -> None:
+    hook = document(
+        "ValidatingWebhookConfiguration",
+        "admissionregistration.k8s.io/v1",
+        None,
+        webhooks=[{"name": "w", "rules": [1]}],
+    )
+    appliance(cluster, hook, wait=False).run()
+    cluster.errors["ValidatingWebhookConfiguration"] = [Drift("Apply failed with 1 conflict")]
+    run = appliance(cluster, hook, wait=False)
+    run.run()
+    assert run.outcomes[0].after["webhooks"] == [{"name": "w"}]
+    cluster.errors["ConfigMap"] = [Drift("Apply failed with 1 conflict")]
+    with pytest.raises(Drift):
+        appliance(cluster, *ALL).run()

@@ -108,8 +108,12 @@ FAMILIES: tuple[Family, ...] = (
     ),
     Family(
         "kyverno",
-        (Binary("kyverno", "./cmd/kyverno", "kyverno"), Binary("kyvernopre", "./cmd/kyverno-init", "kyverno")),
-        {"kyverno": 300},
+        (
+            Binary("kyverno", "./cmd/kyverno", "kyverno"),
+            Binary("kyvernopre", "./cmd/kyverno-init", "kyverno"),
+            Binary("kubectl-kyverno", "./cmd/cli/kubectl-kyverno", "kyverno-cli"),
+        ),
+        {"kyverno": 300, "kyverno-cli": 55},
         gcflags=UNOPTIMISED,
         archive="github.com/kyverno/kyverno",
     ),

@@ -14,6 +14,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "keda": ("base",),
     "metrics": ("base",),
     "kyverno": ("base",),
+    "kyverno-cli": (),
     "prometheus": ("base",),
 }
 DEFAULT = ("base", "knative", "kserve", "triton")
@@ -25,6 +26,7 @@ ABOUT = {
     "keda": "KEDA",
     "metrics": "metrics-server (what autoscaling by CPU reads)",
     "kyverno": "Kyverno's admission controller",
+    "kyverno-cli": "Kyverno's command line, for tests of policies; nothing of it is started",
     "prometheus": "Prometheus with discovery of pods",
 }
 

@@ -204,5 +204,6 @@ BY_GROUP: dict[str, Callable[[Sources], list[Image]]] = {
     "keda": keda,
     "metrics": metrics,
     "kyverno": kyverno,
+    "kyverno-cli": lambda _: [],
     "prometheus": prometheus,
 }

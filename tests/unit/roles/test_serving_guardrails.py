@@ -51,7 +51,7 @@ def test_variables_change_what_they_name_and_nothing_else(template: str, file: s
     pairs = [(old.strip(), new.strip()) for old, new in zip(before, after, strict=True) if old != new]
     assert ('mlops-saas.io/tenant: "true"', 'example.com/customer: "true"') in pairs
     assert ("failurePolicy: Fail", "failurePolicy: Ignore") in pairs
-    assert {old.rstrip("]").endswith(("Deny", "Enforce")) and "Audit" in new for old, new in pairs} == {True, False}
+    assert any("Audit" in new and ("Deny" in old or "Enforce" in old) for old, new in pairs)
     assert any("our-triton" in new for _old, new in pairs)
     assert len(pairs) == 4
 

@@ -126,7 +126,15 @@ def test_a_cluster_that_has_it_all_wants_nothing_new() -> None:
             "selectableFields",
         ),
         # Knative does not count in Standard mode.
-        ({"kubernetes": "1.33.0"}, {"kserve_mode": "standard"}, "kubernetes", "ok", ""),
+        ({"kubernetes": "1.32.0"}, {"kserve_mode": "standard"}, "kubernetes", "warning", "kyverno 1.18"),
+        # A release that is newer than the table needs what the newest in it needs.
+        (
+            {"kubernetes": "1.33.0"},
+            {"versions": {**VERSIONS, "knative_serving": "1.30.0"}},
+            "kubernetes",
+            "refusal",
+            "knative_serving 1.30 is for Kubernetes 1.34 or newer",
+        ),
         (
             {"missing_install_rights": [{"verb": "create", "resource": "namespaces", "needed_to": "x"}]},
             {},

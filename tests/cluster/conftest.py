@@ -91,7 +91,14 @@ def wanted_groups(items: t.Iterable[pytest.Item]) -> list[str]:
 @pytest.fixture(scope="session")
 def cluster(request: pytest.FixtureRequest) -> t.Iterator[access.Access]:
     name, home = request.config.getoption("--cluster-name"), Home.from_environment()
-    wanted = wanted_groups(item for item in request.session.items if "cluster" in getattr(item, "fixturenames", ()))
+    users = [set(getattr(item, "fixturenames", ())) for item in request.session.items]
+    # A test of a bare cluster names groups for their images only.
+    chosen = [
+        item
+        for item, names in zip(request.session.items, users, strict=True)
+        if "cluster" in names and "bare_cluster" not in names
+    ]
+    wanted = wanted_groups(chosen)
     if os.geteuid() != 0 and os.environ.get("CI") != "true":
         pytest.skip("a cluster needs root (network namespace, control groups, containers)")
     try:

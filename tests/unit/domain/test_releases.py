@@ -64,7 +64,7 @@ def test_the_networking_layer_goes_with_the_minor_version_of_knative() -> None:
 
 @pytest.mark.parametrize("version", ["0.16.0", "v0.16.1", "0.19.0"])
 def test_releases_that_cannot_be_used_are_refused_with_the_reason(version: str) -> None:
-    with pytest.raises(Refused, match="KServe 0.1[69]"):
+    with pytest.raises(Refused, match=r"KServe 0\.1[69]"):
         check_installable("kserve", version)
 
 

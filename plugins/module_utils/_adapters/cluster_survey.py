@@ -22,6 +22,7 @@ Document = dict[str, t.Any]
 _DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 _GATEWAY_CRD = "gateways.gateway.networking.k8s.io"
 _BUNDLE = "gateway.networking.k8s.io/bundle-version"
+_OPERATOR = "monitoring.coreos.com/v1"
 _RUNNING = {"fieldSelector": "status.phase!=Succeeded,status.phase!=Failed"}
 
 
@@ -35,8 +36,8 @@ def survey(
     """What ``cluster_info.collect`` tells, and what else an installation depends on.
 
     :param namespace: where endpoints are to be deployed, for ``missing_rights``
-    :returns: besides ``collect``'s keys: openshift; nodes (see ``_domain.room.add_up``); gpus with ``free``; storage
-        ({classes, default}); components (see ``_domain.components.find``, with kubernetes and gateway_api);
+    :returns: besides ``collect``'s keys: openshift; prometheus_operator (bool: whether its kinds are known); nodes (see
+        ``_domain.room.add_up``); gpus with ``free``; storage ({classes, default}); components (see ``_domain.components.find``, with kubernetes and gateway_api);
         missing_rights and missing_install_rights
     :raises ServingError: where the very first request fails; later ones are noted in ``unread``
     """
@@ -62,6 +63,7 @@ def survey(
     if nodes is None:
         reader.note("gpus", reader.unread["nodes"])
     found["openshift"] = platform["openshift"]
+    found["prometheus_operator"] = platform["prometheus_operator"]
     found["components"] = {
         "kubernetes": {
             **absent(True),
@@ -81,7 +83,7 @@ def _platform(reader: Reader) -> Document:
     client = reader.client
     listed = reader.attempt("api_groups", lambda: client.request("GET", "/apis", action="list the API groups"))
     if listed is None:
-        return {"openshift": None, "gateway_api": absent(None)}
+        return {"openshift": None, "gateway_api": absent(None), "prometheus_operator": None}
     groups = {str(group["name"]) for group in listed.get("groups") or ()}
     gateway = absent()
     if "gateway.networking.k8s.io" in groups:
@@ -89,7 +91,17 @@ def _platform(reader: Reader) -> Document:
         crd = reader.object(path, f"read CustomResourceDefinition {_GATEWAY_CRD}", "gateway_api")
         version = ((crd or {}).get("metadata", {}).get("annotations") or {}).get(_BUNDLE)
         gateway = {**absent(True), "version": version.removeprefix("v") if version else None, "ready": True}
-    return {"openshift": "config.openshift.io" in groups, "gateway_api": gateway}
+    served = {one["groupVersion"] for group in listed.get("groups") or () for one in group.get("versions") or ()}
+    operator = _operator_kinds(reader) if _OPERATOR in served else False
+    return {"openshift": "config.openshift.io" in groups, "gateway_api": gateway, "prometheus_operator": operator}
+
+
+def _operator_kinds(reader: Reader) -> bool | None:
+    """Whether the kinds are known by which the Prometheus operator is told of pods and rules."""
+    listed = reader.object(f"/apis/{_OPERATOR}", f"list the kinds of {_OPERATOR}", "prometheus_operator")
+    if listed is None:
+        return None
+    return {"PodMonitor", "PrometheusRule"} <= {one["kind"] for one in listed.get("resources") or ()}
 
 
 def _storage(reader: Reader) -> Document | None:

@@ -141,6 +141,21 @@ def test_openshift_and_the_gateway_api_are_recognised(server: StubApiServer, cli
     assert checks["openshift"].level == "warning"
 
 
+@pytest.mark.parametrize(
+    ("kinds", "known"),
+    [(["PodMonitor", "PrometheusRule", "Prometheus"], True), (["ServiceMonitor"], False), (None, False)],
+)
+def test_the_prometheus_operator_is_known_by_its_kinds(
+    server: StubApiServer, client: KubernetesClient, kinds: list[str] | None, known: bool
+) -> None:
+    version = "monitoring.coreos.com/v1"
+    if kinds is not None:
+        groups = [{"name": version.split("/", maxsplit=1)[0], "versions": [{"groupVersion": version}]}]
+        server.on("GET", "/apis", {"groups": groups})
+        server.on("GET", f"/apis/{version}", {"resources": [{"kind": kind} for kind in kinds]})
+    assert survey(client, namespace="models")["prometheus_operator"] is known
+
+
 def test_what_may_not_be_read_is_told_and_the_rest_is_there(server: StubApiServer, client: KubernetesClient) -> None:
     for path, what in (
         (DEPLOYMENTS, "list deployments"),

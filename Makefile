@@ -55,7 +55,7 @@ dev-stack-down: run-venv ## stop them; their data stay
 
 # Tests
 
-.PHONY: test test-cluster cluster-test-build lint sanity importer unit integration molecule bench judge-table soak demo-twice resolve test-matrix
+.PHONY: test test-cluster cluster-test-build lint sanity importer unit integration molecule molecule-cluster bench judge-table soak demo-twice resolve test-matrix
 test: venv ## every tier, two at a time, with a table at the end; TIERS="unit lint" for some
 	@$(BIN)/python tools/dev/run_tiers.py $(TIERS)
 
@@ -82,6 +82,9 @@ integration: venv ## real Postgres, NATS JetStream, S3 and Triton
 
 molecule: venv ## each role: converge, idempotence, verify, cleanup
 	@tools/dev/molecule
+
+molecule-cluster: cluster-test-build ## the same for the roles that write to a cluster, on one of Kubernetes alone
+	@tools/dev/molecule-cluster
 
 bench: venv ## the figures of docs/benchmarks.md
 	@$(BIN)/python -m tools.bench

@@ -18,6 +18,9 @@ __all__ = ("NotYet", "Objects", "Place")
 Document = dict[str, t.Any]
 
 
+_WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job")
+
+
 class NotYet(Unavailable):
     """Not possible now, and likely soon: a kind that is not known yet, an object that is still being deleted."""
 
@@ -124,11 +127,15 @@ class Objects:
             raise
 
     def delete(self, item: Item, live: Document, *, dry_run: bool = False) -> None:
-        """Ask for the deletion of just this object; its dependents go after it.
+        """Ask for the deletion of just this object. Its dependents go after it; a workload goes after its pods.
+
+        A Namespace is looked at again only after half of its pods' longest grace period, which may be minutes: its pods have to
+        be gone before it is deleted.
 
         :raises StaleWrite: where another object has taken its name
         """
-        options: Document = {"propagationPolicy": "Background", "preconditions": {"uid": live["metadata"]["uid"]}}
+        policy = "Foreground" if item.kind in _WORKLOADS else "Background"
+        options: Document = {"propagationPolicy": policy, "preconditions": {"uid": live["metadata"]["uid"]}}
         if dry_run:
             # In the body: the API server reads no query of a DELETE that has one, and would delete.
             options["dryRun"] = ["All"]

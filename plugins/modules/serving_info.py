@@ -46,15 +46,20 @@ options:
         description:
           - The versions to install, by component, out of C(cert_manager), C(knative_serving), C(kourier), C(istio), C(net_istio),
             C(kserve), C(keda) and C(kyverno). A component that is not named, or whose version is empty, is not installed.
-          - Knative and its networking layer do not count in mode V(standard).
+          - Knative and its networking layer do not count in mode V(standard), nor cert-manager with O(wanted.certificates=self_signed).
         type: dict
       provided:
         description:
-          - Components that somebody else installs and keeps, such as Helm or OpenShift Serverless. They have to be there already;
-            who keeps them and in which version is theirs to decide.
+          - Components that somebody else installs and keeps, such as Helm or OpenShift Serverless. Who keeps them and in which version
+            is theirs to decide. Those that KServe needs have to be there already.
         type: list
         elements: str
         default: []
+      certificates:
+        description: Where the certificate of KServe's webhooks comes from.
+        type: str
+        choices: [cert_manager, self_signed]
+        default: cert_manager
       gpus:
         description: Whether tenants are to use NVIDIA GPUs.
         type: bool
@@ -308,6 +313,11 @@ SPEC = serving_spec(
                 "kserve_mode": {"type": "str", "choices": ["standard", "knative", "both"], "default": "knative"},
                 "versions": {"type": "dict"},
                 "provided": {"type": "list", "elements": "str", "default": []},
+                "certificates": {
+                    "type": "str",
+                    "choices": ["cert_manager", "self_signed"],
+                    "default": "cert_manager",
+                },
                 "gpus": {"type": "bool", "default": False},
                 "ignore": {"type": "list", "elements": "str", "default": []},
             },

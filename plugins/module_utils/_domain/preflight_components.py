@@ -34,7 +34,7 @@ def check_components(seen: Document, wanted: Wanted) -> list[Finding]:
         if name in wanted.versions:
             found += [_to_install(name, wanted.versions[name], entry, seen), *_owner(name, entry), *_ready(name, entry)]
         elif name in wanted.provided:
-            found += [_provided(name, entry, seen), *_ready(name, entry)]
+            found += [_provided(name, entry, seen, wanted), *_ready(name, entry)]
         else:
             found += _left_out(name, entry, seen, wanted)
     return found
@@ -67,13 +67,14 @@ def _to_install(name: str, asked: Version, entry: Document, seen: Document) -> F
     return Finding(check, OK, _found(name, entry), shown)
 
 
-def _provided(name: str, entry: Document, seen: Document) -> Finding:
+def _provided(name: str, entry: Document, seen: Document, wanted: Wanted) -> Finding:
     check, shown = f"{name}_version", "provided"
     if entry.get("present") is None:
         return Finding(check, WARNING, None, shown, _unread(seen, name))
     if not entry["present"]:
         why = "it is to be there already, and is not"
-        return Finding(check, REFUSAL, "none", shown, why, "install it first, or take it out of preflight_provided")
+        level = REFUSAL if name in ("kserve", *wanted.needed) else WARNING
+        return Finding(check, level, "none", shown, why, "install it first, or take it out of preflight_provided")
     there = comparable(name, entry.get("version"))
     refused = _unusable(name, there)
     if refused:
@@ -83,8 +84,7 @@ def _provided(name: str, entry: Document, seen: Document) -> Finding:
 
 def _left_out(name: str, entry: Document, seen: Document, wanted: Wanted) -> list[Finding]:
     """Only what KServe needs is worth a word."""
-    needed = {"cert_manager", *(("knative_serving",) if wanted.knative else ())}
-    if "kserve" not in wanted.versions or name not in needed:
+    if "kserve" not in wanted.versions or name not in wanted.needed:
         return []
     check = f"{name}_version"
     if entry.get("present"):
@@ -93,7 +93,7 @@ def _left_out(name: str, entry: Document, seen: Document, wanted: Wanted) -> lis
         return [Finding(check, WARNING, None, "any version", _unread(seen, name))]
     if name == "cert_manager":
         why = "KServe's webhooks have their certificates from it"
-        cure = "give its version, or have the role kserve make certificates of its own"
+        cure = "give its version, or set kserve_certificates to self_signed"
         return [Finding(check, WARNING, "none", "any version", why, cure)]
     why = f"KServe's mode {wanted.mode} runs on it"
     return [

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from .errors import InvalidIntent
 from .versions import Version, knative_release, parse_version
 
-__all__ = ("CHECKS", "INSTALLABLE", "MODES", "Wanted", "comparable")
+__all__ = ("CERTIFICATES", "CHECKS", "INSTALLABLE", "MODES", "Wanted", "comparable")
 
 MODES = ("standard", "knative", "both")
+CERTIFICATES = ("cert_manager", "self_signed")
 _KNATIVE_ONLY = ("knative_serving", "kourier", "istio", "net_istio")
 INSTALLABLE = ("cert_manager", *_KNATIVE_ONLY, "kserve", "keda", "kyverno")
 # Versions of these are those of Knative's modules where images are built from them.
@@ -32,6 +33,7 @@ class Wanted:
     :param versions: what is to be installed, by component; what the mode has no use for is left out
     :param provided: components that somebody else installs and keeps
     :param gpus: whether tenants use GPUs
+    :param certificates: whether KServe's certificates come from cert-manager
     :param ignore: checks whose refusal is a warning
     """
 
@@ -40,14 +42,22 @@ class Wanted:
     provided: frozenset[str]
     gpus: bool
     ignore: frozenset[str]
+    certificates: bool = True
 
     @property
     def knative(self) -> bool:
         return self.mode != "standard"
 
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """What KServe does not work without, besides itself."""
+        return (*(("cert_manager",) if self.certificates else ()), *(("knative_serving",) if self.knative else ()))
+
     @classmethod
     def parse(cls, options: t.Mapping[str, t.Any]) -> Wanted:
-        """Read ``kserve_mode``, ``versions``, ``provided``, ``gpus`` and ``ignore``; an empty version is not wanted.
+        """Read ``kserve_mode``, ``versions``, ``provided``, ``certificates``, ``gpus`` and ``ignore``.
+
+        An empty version is not wanted.
 
         :raises InvalidIntent: for unknown modes, components and checks, and for what is no version
         """
@@ -59,7 +69,11 @@ class Wanted:
             _known("provided", name, INSTALLABLE)
         for name in ignore:
             _known("ignore", name, CHECKS)
-        useless = _KNATIVE_ONLY if mode == "standard" else ()
+        certificates = str(options.get("certificates") or CERTIFICATES[0])
+        _known("certificates", certificates, CERTIFICATES)
+        useless = {*(_KNATIVE_ONLY if mode == "standard" else ())}
+        if certificates != CERTIFICATES[0]:
+            useless.add("cert_manager")
         versions: dict[str, Version] = {}
         for name, text in (options.get("versions") or {}).items():
             _known("versions", name, INSTALLABLE)
@@ -69,8 +83,15 @@ class Wanted:
             if version is None:
                 raise InvalidIntent("is no version", field=f"versions.{name}", value=text, cure="write it as 1.2.3")
             versions[name] = version
+        # KEDA acts on endpoints in Standard mode alone.
+        unused = {*useless, *(("keda",) if mode == "knative" else ())}
         return cls(
-            mode, versions, frozenset(provided).difference(useless), bool(options.get("gpus")), frozenset(ignore)
+            mode,
+            versions,
+            frozenset(provided) - unused,
+            bool(options.get("gpus")),
+            frozenset(ignore),
+            certificates == CERTIFICATES[0],
         )
 
 

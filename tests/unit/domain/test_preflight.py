@@ -203,8 +203,16 @@ def test_a_cluster_that_has_it_all_wants_nothing_new() -> None:
         ({"keda": there("2.18.0", "unknown")}, {}, "keda_owner", "warning", "refused as conflicts"),
         ({"keda": there("2.18.0", not_ready=["keda-operator"])}, {}, "keda_ready", "warning", "keda-operator"),
         # Brought by the user
-        ({}, {"provided": ["keda"]}, "keda_version", "refusal", "is to be there already"),
-        ({"keda": there("2.10.0", "helm")}, {"provided": ["keda"]}, "keda_version", "ok", ""),
+        ({}, {"provided": ["cert_manager"]}, "cert_manager_version", "refusal", "is to be there already"),
+        # KServe works without it.
+        ({}, {"provided": ["kyverno"]}, "kyverno_version", "warning", "is to be there already"),
+        (
+            {"keda": there("2.10.0", "helm")},
+            {"provided": ["keda"], "kserve_mode": "both"},
+            "keda_version",
+            "ok",
+            "",
+        ),
         ({"kserve": there("0.16.1", "olm")}, {"provided": ["kserve"]}, "kserve_version", "refusal", "0.16 cannot"),
         # Left out
         ({}, {"versions": {**VERSIONS, "cert_manager": None}}, "cert_manager_version", "warning", "certificates"),
@@ -233,6 +241,15 @@ def test_what_the_user_brings_is_nobodys_business() -> None:
     assert findings(seen, provided=["keda"])["resources"].wanted == "1.7 CPU, 1.7 GiB, 16 pods"
 
 
+def test_what_the_choice_has_no_use_for_is_not_looked_at() -> None:
+    own = findings(cluster(), certificates="self_signed", provided=["cert_manager"])
+    assert not [check for check in own if check.startswith("cert_manager")]
+    standard = findings(cluster(), kserve_mode="standard", provided=["knative_serving"])
+    assert not [check for check in standard if check.startswith(("knative_serving", "kourier")) or check == "ingress"]
+    assert "keda_version" not in findings(cluster(), provided=["keda"])
+    assert "keda_version" in findings(cluster(), provided=["keda"], kserve_mode="both")
+
+
 def test_all_refusals_are_in_one_message_and_can_be_lived_with() -> None:
     seen = cluster(kubernetes="1.30.0", keda=there("2.18.0", "helm"), kserve=there("0.21.0"))
     message = verdict(judge(seen, wanted()), wanted())["message"]
@@ -257,6 +274,7 @@ def test_all_refusals_are_in_one_message_and_can_be_lived_with() -> None:
         ({"versions": {"kserv": "0.20.0"}}, "versions = 'kserv': is unknown"),
         ({"versions": {"kserve": "latest"}}, "versions.kserve = 'latest': is no version"),
         ({"provided": ["helm"]}, "provided = 'helm': is unknown"),
+        ({"certificates": "none"}, "certificates = 'none': is unknown"),
         ({"ignore": ["kserve_versions"]}, "ignore = 'kserve_versions': is unknown"),
     ],
 )

@@ -12,6 +12,7 @@ import typing as t
 
 from .._domain.documents import Item, collect
 from .._domain.errors import InvalidIntent, Refused, Unavailable
+from .manifest_text import Skip, parse
 
 __all__ = ("Fetch", "read_sources")
 
@@ -27,11 +28,13 @@ def read_sources(
     fetch: Fetch,
     *,
     unread: t.Callable[[str, Unavailable], None] | None = None,
+    skip: Skip | None = None,
 ) -> list[Item]:
     """All documents of all sources, in order; a folder's files in the order of their names, without subfolders.
 
     :param checksums: SHA-256 by source, with or without ``sha256:`` before it
     :param unread: is told of an address that does not answer, instead of an error
+    :param skip: documents that need not be read
     :raises InvalidIntent: for what is no manifest, or a checksum without a source
     :raises Refused: where a checksum differs
     """
@@ -46,7 +49,7 @@ def read_sources(
             unread(source, away)
             continue
         _verify(source, content, left.pop(source, None))
-        items += collect(source, _parse(source, content))
+        items += collect(source, parse(source, content, skip))
     if left:
         raise InvalidIntent(
             "is the checksum of no source",
@@ -93,32 +96,3 @@ def _verify(source: str, content: bytes, wanted: str | None) -> None:
             value=source,
             cure="find out why the file is another one before you correct the checksum",
         )
-
-
-def _parse(source: str, content: bytes) -> list[t.Any]:
-    try:
-        import yaml
-    except ImportError as error:
-        raise Unavailable(
-            f"the Python library PyYAML cannot be imported ({error})",
-            cure="install it where the module runs: pip install PyYAML",
-        ) from error
-
-    base: t.Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-    class Loader(base):
-        """Dates stay text, as in JSON, and so does a lone ``=``, which CRDs have among their values."""
-
-        yaml_implicit_resolvers: t.ClassVar[t.Any] = {
-            first: [pair for pair in pairs if pair[0] not in ("tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:value")]
-            for first, pairs in base.yaml_implicit_resolvers.items()
-        }
-
-    try:
-        return list(yaml.load_all(content, Loader=Loader))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" at line {mark.line + 1}" if mark is not None else ""
-        raise InvalidIntent(
-            f"is no YAML{line}: {getattr(error, 'problem', None) or error}", field="src", value=source
-        ) from None

@@ -18,7 +18,7 @@ from ansible.module_utils.urls import SSLValidationError, open_url
 
 from .._adapters.manifest_sources import Fetch, read_sources
 from .._adapters.objects import Objects
-from .._domain.documents import Item, collect, prepare
+from .._domain.documents import Item, collect, left_out_early, prepare
 from .._domain.errors import InvalidIntent, Refused, Unavailable
 from .._domain.images import with_images
 from .._domain.object_changes import shown
@@ -112,6 +112,7 @@ def _documents(module: AnsibleModule, result: Result, images: t.Mapping[str, str
         params["checksum"] or {},
         _fetcher(params["src_ca_cert"]),
         unread=unread if module.check_mode else None,
+        skip=left_out_early(params["exclude"] or ()),
     )
     items += collect("definition", params["definition"] or ())
     items = [dataclasses.replace(item, document=with_images(item.document, images)) for item in items]

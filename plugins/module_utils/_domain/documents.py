@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 
 from .errors import InvalidIntent
 
-__all__ = ("BUILT_IN_GROUPS", "CRD", "Item", "Key", "Prepared", "collect", "merge", "name_of", "prepare")
+__all__ = ("BUILT_IN_GROUPS", "CRD", "Item", "Key", "Prepared", "collect", "left_out_early", "merge", "name_of", "prepare")
 
 Document = dict[str, t.Any]
 # API group, kind, namespace ("" where there is none), name: what makes an object of a cluster one.
@@ -198,6 +198,23 @@ def prepare(items: t.Iterable[Item], exclude: t.Iterable[Document], patches: t.I
             )
         once[item.key] = item
     return Prepared(list(once.values()), warnings)
+
+
+def left_out_early(exclude: t.Iterable[Document]) -> t.Callable[[str, str, str], bool]:
+    """Whether a document of this kind, name and namespace is surely left out: by an entry with a ``*``, which may fit nothing."""
+    fields = ("kind", "name", "namespace")
+    wild = [
+        tuple(str(target.get(field) or "*") for field in fields)
+        for target in exclude
+        if any(_wild(value) for value in target.values())
+    ]
+
+    def skip(*place: str) -> bool:
+        return any(
+            all(fnmatchcase(value, wanted) for value, wanted in zip(place, patterns, strict=True)) for patterns in wild
+        )
+
+    return skip
 
 
 def merge(document: t.Any, patch: t.Any) -> t.Any:

@@ -85,7 +85,10 @@ def test_knative_mode_from_nothing_to_a_request_and_back(installation: Installat
         gone = installation.play("uninstall_kserve", uninstall_force=True, uninstall_crds=True)
         assert gone.changed >= 4
     after = installation.everything()
-    assert {name: after[name] - before[name] for name in before} == {**dict.fromkeys(before, set()), "namespaces": {"models", "mlops-s3"}}
+    assert {name: after[name] - before[name] for name in before} == {
+        **{name: set() for name in before},
+        "namespaces": {"models", "mlops-s3"},
+    }
     assert installation.play("uninstall_kserve", uninstall_crds=True).changed == 0
 
 

@@ -164,6 +164,6 @@ def test_serving_info_reads_the_real_versions(modules: Modules) -> None:
     assert info["default_mode"] in ("Knative", "Standard")
     assert info["domain"] == "example.com"
     assert info["request_metrics"] is True
-    assert info["gpus"] == {"allocatable": 0, "nodes": 0}
+    assert info["gpus"] == {"allocatable": 0, "nodes": 0, "free": 0}
     assert info["missing_rights"] == []
     assert not {"kserve", "knative", "default_mode", "domain", "request_metrics"} & set(info["unread"])

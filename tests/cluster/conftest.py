@@ -62,10 +62,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "groups(*names): parts of the cluster that the test needs")
+    config.addinivalue_line("markers", "long: a test of a soak's own target, such as make soak-install")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Tests that need more than the chosen groups are left out, and the last lines say which groups those are."""
+    if os.environ.get("MLOPS_INSTALL_SOAK") != "true":
+        long = [item for item in items if item.get_closest_marker("long")]
+        items[:] = [item for item in items if item not in long]
+        config.hook.pytest_deselected(items=long)
     chosen = set(groups.closure(config.getoption("--groups").split(",")))
     left_out = {item: set(wanted_groups([item])) - chosen for item in items}
     items[:] = [item for item in items if not left_out[item]]

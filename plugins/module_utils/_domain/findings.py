@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import asdict, dataclass, replace
 
-__all__ = ("OK", "REFUSAL", "WARNING", "Finding", "level_of")
+__all__ = ("OK", "REFUSAL", "WARNING", "Finding", "level_of", "sentences")
 
 OK, WARNING, REFUSAL = "ok", "warning", "refusal"
 _LEVELS = (OK, WARNING, REFUSAL)
@@ -32,11 +32,11 @@ class Finding:
 
     @property
     def sentence(self) -> str:
-        """``check: found ..., wanted ...: why. Cure.``"""
+        """``found ..., wanted ...: why. Cure.``"""
         parts = [f"found {self.found}" if self.found else "", f"wanted {self.wanted}" if self.wanted else ""]
         head = ", ".join(part for part in parts if part)
         why = (self.why or "").rstrip(".")
-        text = f"- {self.check}: " + ": ".join(part for part in (head, why) if part)
+        text = ": ".join(part for part in (head, why) if part)
         return f"{text}. {self.cure[0].upper()}{self.cure[1:]}." if self.cure else f"{text}."
 
     def ignored(self) -> Finding:
@@ -45,6 +45,14 @@ class Finding:
 
     def shown(self) -> dict[str, t.Any]:
         return asdict(self)
+
+
+def sentences(findings: t.Iterable[Finding]) -> list[str]:
+    """``- checks: sentence``, those that say the same in one line."""
+    checks: dict[str, list[str]] = {}
+    for one in findings:
+        checks.setdefault(one.sentence, []).append(one.check)
+    return [f"- {', '.join(names)}: {text}" for text, names in checks.items()]
 
 
 def level_of(findings: t.Iterable[Finding]) -> str:

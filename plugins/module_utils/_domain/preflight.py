@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .findings import OK, REFUSAL, WARNING, Finding, level_of
+from .findings import OK, REFUSAL, WARNING, Finding, level_of, sentences
 from .preflight_components import check_components
 from .preflight_wanted import Wanted
 from .requirements import kubernetes_needs, room_for
@@ -49,12 +49,12 @@ def verdict(findings: t.Sequence[Finding], wanted: Wanted) -> dict[str, t.Any]:
     warnings = [one for one in findings if one.level == WARNING]
     what = f"KServe in mode {wanted.mode}" + (" and what it needs" if len(wanted.versions) > 1 else "")
     if refusals:
-        lines = [f"This cluster cannot take {what}: {_count(refusals, 'reason')}.", *(one.sentence for one in refusals)]
+        lines = [f"This cluster cannot take {what}: {_count(refusals, 'reason')}.", *sentences(refusals)]
         lines.append("A refusal is a warning where preflight_ignore names its check.")
     elif warnings:
         lines = [
             f"This cluster can take {what}, with {_count(warnings, 'warning')}.",
-            *(one.sentence for one in warnings),
+            *sentences(warnings),
         ]
     else:
         lines = [f"This cluster can take {what}."]

@@ -117,7 +117,7 @@ def _owner(name: str, entry: Document) -> list[Finding]:
         cure = f"leave its role out and name {name} in preflight_provided, or {take}"
         return [Finding(check, REFUSAL, shown, OURS, why, cure)]
     why = "somebody else has applied it: fields that the manifests set otherwise will be refused as conflicts"
-    cure = f"name {name} in preflight_provided to keep it as it is, or see that nobody applies it again"
+    cure = "name it in preflight_provided to keep it as it is, or see that nobody applies it again"
     return [Finding(check, WARNING, shown, OURS, why, cure)]
 
 

@@ -259,6 +259,12 @@ def test_all_refusals_are_in_one_message_and_can_be_lived_with() -> None:
     assert "Leave its role out and name keda in preflight_provided, or take it over: " in lines[3]
     assert lines[4:] == ["A refusal is a warning where preflight_ignore names its check."]
 
+    kubectl = cluster(keda=there("2.18.0", "kubectl"), kyverno=there("1.18.2", "kubectl"))
+    said = verdict(judge(kubectl, wanted()), wanted())["message"].splitlines()
+    assert said[0].endswith("with 2 warnings.")
+    assert said[1].startswith("- keda_owner, kyverno_owner: found kubectl (e), wanted mlops.serving: somebody else")
+    assert len(said) == 2, "what is the same is said once"
+
     ignoring = wanted(ignore=["kubernetes", "kserve_version", "keda_owner", "storage"])
     found = judge(seen, ignoring)
     assert verdict(found, ignoring)["level"] == "warning"

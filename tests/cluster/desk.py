@@ -53,6 +53,10 @@ class Desk:
         self._kserve.close()
         self._connection.close()
 
+    def forget(self) -> None:
+        """Nothing is left on the cluster that would have to be removed at the end."""
+        self._rows("delete from serving.deployment returning endpoint_id")
+
     def module(self, name: str, /, *, fails: bool = False, check: bool = False, **arguments: t.Any) -> dict[str, t.Any]:
         """Runs a module as ``ansible localhost -m`` does; its result."""
         command = [

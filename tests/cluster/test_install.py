@@ -85,6 +85,7 @@ def test_knative_mode_from_nothing_to_a_request_and_back(installation: Installat
 
         gone = installation.play("uninstall_kserve", uninstall_force=True, uninstall_crds=True)
         assert gone.changed >= 4
+        desk.forget()
     after = installation.everything()
     assert {name: after[name] - before[name] for name in before} == {
         **{name: set() for name in before},

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -15,6 +16,8 @@ import time
 import typing as t
 from dataclasses import dataclass
 from pathlib import Path
+
+import yaml
 
 from tools.cluster import lifecycle, manifests, parts, releases, serving, versions
 from tools.cluster.access import Access
@@ -111,6 +114,20 @@ class Installation:
         wait_for(lambda: not_ready(self.cluster.kube), lambda late: late == [], timeout=240, what="the S3 server is ready")
         lifecycle.upload_examples(self.cluster.cluster)
 
+    @contextlib.contextmanager
+    def istio_definitions(self) -> t.Iterator[None]:
+        """The kinds of Istio are known for a while, so that the API server judges what net-istio makes of them."""
+        kube = self.cluster.kube
+        (file,) = Path(self.variables["serving_manifests"]).glob("istio/*/istio.yaml")
+        definitions = [document for document in yaml.safe_load_all(file.read_text()) if document]
+        for definition in definitions:
+            kube.apply(definition)
+        place = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/gateways.networking.istio.io"
+        wait_for(lambda: established(kube.get(place)), bool, timeout=60, what="Istio's definitions are established")
+        yield
+        for definition in definitions:
+            kube.delete(kube.path_of(definition))
+
     def s3(self, namespace: str) -> list[dict[str, t.Any]]:
         """For the role kserve's variable kserve_s3."""
         return [
@@ -150,6 +167,11 @@ class Installation:
     def _command(self, name: str, flags: t.Iterable[str], variables: t.Mapping[str, t.Any]) -> list[str]:
         program = str(Path(sys.executable).with_name("ansible-playbook"))
         return [program, f"mlops.serving.{name}", *flags, "-e", json.dumps({**self.variables, **variables})]
+
+
+def established(definition: t.Mapping[str, t.Any]) -> bool:
+    conditions = (definition.get("status") or {}).get("conditions") or []
+    return any(one["type"] == "Established" and one["status"] == "True" for one in conditions)
 
 
 def _family(pid: int) -> list[int]:

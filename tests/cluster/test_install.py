@@ -23,6 +23,9 @@ TENANT = {"mlops-saas.io/tenant": "true"}
 TRITON = {"modelFormat": "triton", "runtimeVersion": "24.08-py3"}
 ANSWER = {"OUTPUT0": [11.0, 22.0], "OUTPUT1": [9.0, 18.0], "model_version": "1"}
 
+# Kourier's Service is not among its documents.
+ISTIO = {"knative_serving_ingress": "istio", "knative_serving_patches": []}
+
 # Where a run is killed: what its task had just written. One of each role with `make soak-install`, some of them else.
 KILLS = {
     "cert_manager": "/apis/apps/v1/namespaces/cert-manager/deployments/cert-manager-webhook",
@@ -75,6 +78,11 @@ def test_knative_mode_from_nothing_to_a_request_and_back(installation: Installat
     assert again.changed == 0, again.output
     assert installation.play("install_kserve", "--check", kserve_mode="knative").changed == 0
     told("knative", first, again)
+
+    with installation.istio_definitions():
+        istio = installation.play("install_kserve", "--check", "--diff", kserve_mode="knative", **ISTIO)
+    assert istio.changed == 1, istio.output
+    assert "Deployment knative-serving/net-istio-controller" in istio.output
 
     space = make_space(installation.cluster, "models", TENANT)
     with deployed(installation, database, space, demo="Knative") as desk:

@@ -42,10 +42,15 @@ def knative(tools: render.Tools) -> list[Release]:
     core = render.knative_core(tools)
     crds = [one for one in core if one["kind"] == "CustomResourceDefinition"]
     serving, kourier = knative_release(versions.KNATIVE), knative_release(versions.KOURIER)
+    net_istio = tools.module("kubernetes", "knative.dev/serving") / "third_party" / "istio-latest" / "net-istio.yaml"
+    istio = tools.module("kubernetes", "istio.io/api") / "kubernetes" / "customresourcedefinitions.gen.yaml"
     return [
         Release("knative_serving", serving, "serving-crds.yaml", _yaml(crds)),
         Release("knative_serving", serving, "serving-core.yaml", _yaml(core)),
         Release("kourier", kourier, "kourier.yaml", _yaml(render.kourier(tools))),
+        Release("net_istio", kourier, "net-istio.yaml", net_istio.read_text()),
+        # Its definitions only: nothing of Istio runs here.
+        Release("istio", kourier, "istio.yaml", istio.read_text()),
     ]
 
 

@@ -252,9 +252,9 @@ def test_rules_tell_what_the_client_saw(watcher: Watcher, canary: Canary) -> Non
         return {name: watcher.values(f"revision:serving_{name}{{{where}}}") for name in names}
 
     def near(rates: dict[str, float]) -> bool:
-        """Prometheus extrapolates a window from the scrapes in it: up to a tenth too much."""
+        """Prometheus extrapolates from the scrapes in a window, 14 or 15 here, to all of it: up to a sixth too much."""
         return set(rates) == set(sent) and all(
-            sent[one] * 0.97 <= rates[one] * WINDOW <= sent[one] * 1.12 for one in sent
+            sent[one] * 0.97 <= rates[one] * WINDOW <= sent[one] * 1.2 for one in sent
         )
 
     seen = wait_for(
@@ -264,15 +264,21 @@ def test_rules_tell_what_the_client_saw(watcher: Watcher, canary: Canary) -> Non
     failed = client[CANDIDATE]["500"]
     assert seen["errors:ratio"][STABLE] == 0
     assert seen["errors:ratio"][CANDIDATE] == pytest.approx(failed / sent[CANDIDATE], abs=0.01)
-    assert seen["requests:share"][CANDIDATE] == pytest.approx(sent[CANDIDATE] / all_sent, abs=0.01)
+    # Two pods are scraped at two moments, so what is extrapolated differs.
+    assert seen["requests:share"][CANDIDATE] == pytest.approx(sent[CANDIDATE] / all_sent, rel=0.2)
     ratio = watcher.query(f"inferenceservice:serving_errors:ratio{{{where}}}")[0][1]
-    assert ratio == pytest.approx(failed / all_sent, abs=0.01)
+    assert ratio == pytest.approx(failed / all_sent, rel=0.2)
     for quantile in ("0.5", "0.99"):
         found = watcher.values(f'revision:serving_latency_seconds:quantile{{{where},quantile="{quantile}"}}')
         assert set(found) == set(sent)
         assert all(0.0005 < value < 2.5 for value in found.values()), found
-    triton = watcher.values(f"revision:triton_requests:rate{{{where}}}")
-    assert near(triton), triton
+    # Scraped at another moment.
+    triton = wait_for(
+        lambda: watcher.values(f"revision:triton_requests:rate{{{where}}}"),
+        near,
+        timeout=10,
+        what=f"Triton's rates of {sent} in {WINDOW} s",
+    )
     # The pods that the rules count are those that there are.
     assert set(watcher.values(f"revision:serving_pods_up:count{{{where}}}").values()) == {1.0}
     print(f"client {client}; rules {seen}; triton {triton}")
@@ -318,10 +324,15 @@ def test_standard_mode_is_counted_by_triton(watcher: Watcher, canary: Canary) ->
         timeout=20,
         what="50 requests",
     )
-    (rate,) = wait_for(
-        lambda: watcher.query(f"inferenceservice:serving_requests:rate{{{where}}} > 0"), bool, timeout=20, what="a rate"
+    # The fewer scrapes of a new series there are, the more is extrapolated.
+    wait_for(
+        lambda: [
+            value * WINDOW for _labels, value in watcher.query(f"inferenceservice:serving_requests:rate{{{where}}}")
+        ],
+        lambda seen: len(seen) == 1 and 48 <= seen[0] <= 60,
+        timeout=WINDOW,
+        what="the rate of 50 requests",
     )
-    assert 45 <= rate[1] * WINDOW <= 57
     assert [value for _labels, value in watcher.query(f"inferenceservice:serving_errors:ratio{{{where}}}")] == [0]
     (batch,) = watcher.query(f"revision:triton_batch_size:mean{{{where}}}")
     assert batch[1] >= 1
@@ -368,6 +379,15 @@ def test_a_change_is_reloaded_without_a_restart(watcher: Watcher) -> None:
 
 
 @pytest.fixture
+def other(cluster: Access, tmp_path: Path) -> t.Iterator[Role]:
+    """The role in another namespace, of which nothing is left."""
+    made = Role(cluster, tmp_path)
+    yield made
+    if made.exists():
+        cluster.kube.delete(f"/api/v1/namespaces/{made.namespace}")
+
+
+@pytest.fixture
 def operator(cluster: Access) -> t.Iterator[None]:
     """The operator's definitions without the operator: the API server judges objects of its kinds."""
     definitions = [yaml.safe_load(file.read_text()) for file in operatorcrds.files(cluster.cluster.home)]
@@ -389,8 +409,8 @@ def operator(cluster: Access) -> t.Iterator[None]:
         cluster.kube.delete(cluster.kube.path_of(one))
 
 
-def test_the_operators_objects_are_chosen_and_accepted(cluster: Access, operator: None, tmp_path: Path) -> None:
-    role = Role(cluster, tmp_path)
+def test_the_operators_objects_are_chosen_and_accepted(cluster: Access, operator: None, other: Role) -> None:
+    role = other
     labels = {"release": "prometheus"}
     assert role("--check", monitoring_labels=labels)[0] == 1
     assert role(monitoring_labels=labels)[0] == 1

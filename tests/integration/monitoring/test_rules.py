@@ -113,9 +113,16 @@ CASES: dict[str, tuple[dict[str, str | None], set[str]]] = {
         {f"nv_inference_pending_request_count{{{SERVED},{MODEL}}}": "200x40"},
         {"ServingTritonPending"},
     ),
-    "most of the time is the queue": (
-        {f"nv_inference_queue_duration_us{{{SERVED},{MODEL}}}": "0+4000000x40"},
+    "most of the time is the queue, and that is long": (
+        {
+            f"nv_inference_queue_duration_us{{{SERVED},{MODEL}}}": "0+90000000x40",
+            f"nv_inference_request_duration_us{{{SERVED},{MODEL}}}": "0+120000000x40",
+        },
         {"ServingTritonQueue"},
+    ),
+    "most of a few milliseconds is the queue, as batching wants it": (
+        {f"nv_inference_queue_duration_us{{{SERVED},{MODEL}}}": "0+4000000x40"},
+        set(),
     ),
     "all is well": ({}, set()),
 }

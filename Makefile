@@ -96,7 +96,7 @@ soak: venv cluster-test-build ## roll-outs on the real cluster under constant lo
 	@$(BIN)/python -m tools.soak
 
 soak-install: cluster-test-build ## install each mode on a bare cluster, killed once in each role
-	@MLOPS_INSTALL_SOAK=true $(BIN)/pytest tests/cluster/test_install.py -rA
+	@MLOPS_INSTALL_SOAK=true $(BIN)/pytest tests/cluster/test_install.py tests/cluster/test_guardrails.py -rA
 
 demo-twice: ## the demo, run twice as a newcomer would
 	@tools/dev/demo-twice

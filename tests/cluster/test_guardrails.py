@@ -64,6 +64,7 @@ def holds(live: t.Any, wanted: t.Any) -> bool:
 
 
 @pytest.mark.groups("keda", "kyverno")
+@pytest.mark.long
 def test_they_come_and_go(bare_cluster: Access, tmp_path: Path) -> None:
     """One test, as each step needs the one before."""
     roles = RoleRuns(bare_cluster, tmp_path, ["keda", "kyverno"])

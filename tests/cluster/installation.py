@@ -39,6 +39,11 @@ class Shown:
     seconds: float
 
     @property
+    def tasks(self) -> int:
+        """That were run, those of roles' argument specs among them."""
+        return int((re.findall(r"ok=(\d+)", self.output) or ["0"])[-1])
+
+    @property
     def requests(self) -> int:
         """To the API server, of all tasks; needs ``-v``."""
         return sum(int(number) for number in re.findall(r'"requests": (\d+)', self.output))

@@ -25,11 +25,13 @@ from tools.cluster import monitoring, operatorcrds
 from tools.cluster.access import Access, objects_of
 from tools.cluster.kube import ApiError, Json
 
+from . import test_metrics
 from .conftest import ROOT
-from .test_metrics import CANDIDATE, NAME, STABLE, Canary, canary  # noqa: F401
+from .test_metrics import CANDIDATE, NAME, STABLE, Canary
 from .test_serving import INPUTS, example, ready
 from .waiting import wait_for
 
+canary = test_metrics.canary
 pytestmark = pytest.mark.groups("triton", "prometheus")
 
 WINDOW = 30
@@ -221,7 +223,7 @@ def test_prometheus_loads_scrape_configuration_and_rules(watcher: Watcher) -> No
     assert {rule["name"]: rule.get("lastError") for rule in found if rule["health"] != "ok"} == {}
 
 
-def test_rules_tell_what_the_client_saw(watcher: Watcher, canary: Canary) -> None:  # noqa: F811
+def test_rules_tell_what_the_client_saw(watcher: Watcher, canary: Canary) -> None:
     where = f'namespace="{canary.space.name}",inferenceservice="{NAME}"'
     count = f"kn_serving_invocation_duration_seconds_count{{{where}}}"
     canary.load()
@@ -306,7 +308,7 @@ def test_rules_tell_what_the_client_saw(watcher: Watcher, canary: Canary) -> Non
         pods.close()
 
 
-def test_standard_mode_is_counted_by_triton(watcher: Watcher, canary: Canary) -> None:  # noqa: F811
+def test_standard_mode_is_counted_by_triton(watcher: Watcher, canary: Canary) -> None:
     cluster, space = canary.cluster, canary.space
     manifest = example("triton-canary", space)
     manifest["metadata"].update(name="raw", annotations={"serving.kserve.io/deploymentMode": "Standard"})
@@ -341,7 +343,7 @@ def test_standard_mode_is_counted_by_triton(watcher: Watcher, canary: Canary) ->
 
 def test_the_dashboard_is_found_by_its_label_and_its_panels_show_something(
     watcher: Watcher,
-    canary: Canary,  # noqa: F811
+    canary: Canary,
 ) -> None:
     role = watcher.role
     path = f"/api/v1/namespaces/{role.namespace}/configmaps"

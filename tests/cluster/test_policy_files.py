@@ -51,7 +51,7 @@ def test_nothing_is_left_out(form: str) -> None:
     """Each resource has an outcome, of each rule where there are rules, and all three outcomes occur."""
     resources = {
         f"{one['metadata']['namespace']}/{one['metadata']['name']}"
-        for one in yaml.safe_load_all((TESTS / "resources.yaml").read_text())
+        for one in yaml.safe_load_all((TESTS / "resources.k8s").read_text())
     }
     results = yaml.safe_load((TESTS / form / "kyverno-test.yaml").read_text())["results"]
     named: dict[str, list[str]] = {}
@@ -68,7 +68,7 @@ def test_both_forms_say_the_same(kyverno: Path) -> None:
     """Also of the old form predictor.triton, which KServe rewrites before a policy on a cluster sees it."""
     told = []
     for file in FILES:
-        words = ("apply", str(POLICIES / file), "-r", str(TESTS / "resources.yaml"), "-f", str(TESTS / "values.yaml"))
+        words = ("apply", str(POLICIES / file), "-r", str(TESTS / "resources.k8s"), "-f", str(TESTS / "values.yaml"))
         _code, said = run(kyverno, *words)
         refused = re.findall(
             r"resource tenant/InferenceService/(\S+) failed:\n1 -\s+(?:[a-z-]+ )?(?=[a-zA-Z.]+ )(.*)", said

@@ -37,8 +37,8 @@ def survey(
 
     :param namespace: where endpoints are to be deployed, for ``missing_rights``
     :returns: besides ``collect``'s keys: openshift; prometheus_operator (bool: whether its kinds are known); nodes (see
-        ``_domain.room.add_up``); gpus with ``free``; storage ({classes, default}); components (see ``_domain.components.find``, with kubernetes and gateway_api);
-        missing_rights and missing_install_rights
+        ``_domain.room.add_up``); gpus with ``free``; storage ({classes, default}); components (see ``_domain.components.find``,
+        with kubernetes and gateway_api); missing_rights and missing_install_rights
     :raises ServingError: where the very first request fails; later ones are noted in ``unread``
     """
     reader = Reader(client, patient=True)

@@ -105,12 +105,12 @@ def kinds(namespaces: t.Mapping[str, str]) -> dict[str, Kind]:
     }
 
 
-def find(deployments: t.Sequence[Document], known: t.Mapping[str, Kind] = KINDS) -> dict[str, dict[str, t.Any]]:
-    """All components that are ``known``, as ``{present, version, namespace, ready, not_ready, installed_by, evidence}``.
+def find(deployments: t.Sequence[Document], known: t.Mapping[str, Kind] | None = None) -> dict[str, dict[str, t.Any]]:
+    """All components that are ``known`` (``KINDS`` unless told otherwise), as ``{present, version, namespace, ready, not_ready, installed_by, evidence}``.
 
     ``version`` is None where neither image nor label says it; ``not_ready`` names Deployments without an available pod.
     """
-    return {name: _component(kind, deployments) for name, kind in known.items()}
+    return {name: _component(kind, deployments) for name, kind in (known or KINDS).items()}
 
 
 def absent(present: bool | None = False) -> dict[str, t.Any]:

@@ -83,7 +83,7 @@ integration: venv ## real Postgres, NATS JetStream, S3 and Triton
 molecule: venv ## each role: converge, idempotence, verify, cleanup
 	@tools/dev/molecule
 
-molecule-cluster: cluster-test-build ## the same for the roles that write to a cluster, on one of Kubernetes alone
+molecule-cluster: cluster-test-build ## the same for the roles that write to a cluster, on one of Kubernetes alone (about 10 minutes; not part of test)
 	@tools/dev/molecule-cluster
 
 bench: venv ## the figures of docs/benchmarks.md

@@ -21,7 +21,7 @@ LOGS = ROOT / ".build" / "logs"
 # The longest first, so that two lanes end together. Those of LAST need the whole machine.
 TIERS = ("integration", "molecule", "demo-twice", "sanity", "lint", "unit", "importer", "resolve")
 # The build is a row of its own: how long the tests waited for one that had begun before, or for their own.
-LAST = ("cluster-test-build", "test-cluster", "molecule-cluster")
+LAST = ("cluster-test-build", "test-cluster")
 SUMMARY = re.compile(r"^=*\s*((?:\d+ [a-z]+(?:, )?)+) in [\d.]+s.*?=*$")
 
 

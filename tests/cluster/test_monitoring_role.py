@@ -302,7 +302,12 @@ def test_rules_tell_what_the_client_saw(watcher: Watcher, canary: Canary) -> Non
     try:
         direct = pods.read(revisions)
         assert direct
-        assert {series: value for series, value in ours.read(revisions).items() if series in direct} == direct
+        wait_for(
+            lambda: {series: value for series, value in ours.read(revisions).items() if series in direct},
+            lambda seen: seen == direct,
+            timeout=10,
+            what="the pods' counters",
+        )
     finally:
         ours.close()
         pods.close()

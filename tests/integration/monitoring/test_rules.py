@@ -141,7 +141,7 @@ STANDARD_CASES: dict[str, tuple[dict[str, str | None], set[str]]] = {
 }
 
 
-def verdict(series: dict[str, str], firing: set[str], when: str = "30m") -> dict[str, Any]:
+def verdict(series: dict[str, str], firing: set[str], when: str = "16m") -> dict[str, Any]:
     """A unit test: these alerts fire then, and no other."""
     return {
         "interval": "1m",

@@ -187,6 +187,15 @@ def test_every_recording_rule_has_the_figure_that_it_should(
     promtool("test", "rules", tmp_path / "rules_test.yml")
 
 
+def test_what_two_jobs_scrape_is_counted_once(written: Written, promtool: Promtool, tmp_path: Path) -> None:
+    tests = yaml.safe_load((HERE / "rules_test.yml").read_text())["tests"]
+    for test in tests:
+        for one in list(test["input_series"]):
+            if "job=" not in one["series"]:
+                test["input_series"].append({**one, "series": one["series"].replace("{", '{job="twice",', 1)})
+    run(promtool, written, tmp_path, *tests)
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_an_alert_fires_where_it_must_and_no_other_one(
     written: Written, promtool: Promtool, tmp_path: Path, case: str

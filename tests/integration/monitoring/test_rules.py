@@ -51,6 +51,13 @@ GOOD = {
 }
 STANDARD = {series.replace(',revision="r1"', ""): values for series, values in GOOD.items() if series.startswith("nv_")}
 
+RARE: dict[str, str | None] = {
+    f'{COUNT}{{{SERVED},http_response_status_code="200"}}': None,
+    f'{COUNT}{{{SERVED},http_response_status_code="500"}}': None,
+    f'{COUNT}{{{OTHER},http_response_status_code="200"}}': None,
+    f'{COUNT}{{{OTHER},http_response_status_code="500"}}': None,
+}
+
 # What is changed in the good world, and which alerts fire then, all of them.
 CASES: dict[str, tuple[dict[str, str | None], set[str]]] = {
     "every tenth request fails": (
@@ -61,11 +68,17 @@ CASES: dict[str, tuple[dict[str, str | None], set[str]]] = {
         {f'{COUNT}{{{OTHER},http_response_status_code="500"}}': "0+12x40"},
         {"ServingRevisionErrors"},
     ),
-    "the only request for a quarter of an hour fails": (
+    "one request a minute fails": (
+        {**RARE, f'{COUNT}{{{SERVED},http_response_status_code="500"}}': "0+1x40"},
+        set(),
+    ),
+    "one request a minute is slow": (
         {
-            f'{COUNT}{{{SERVED},http_response_status_code="200"}}': None,
-            f'{COUNT}{{{OTHER},http_response_status_code="200"}}': None,
-            f'{COUNT}{{{SERVED},http_response_status_code="500"}}': "0x10 1x29",
+            **RARE,
+            f'{COUNT}{{{SERVED},http_response_status_code="200"}}': "0+1x40",
+            f'{BUCKET}{{{SERVED},http_response_status_code="200",le="0.1"}}': "0+0x40",
+            f'{BUCKET}{{{SERVED},http_response_status_code="200",le="2.5"}}': "0+1x40",
+            f'{BUCKET}{{{SERVED},http_response_status_code="200",le="+Inf"}}': "0+1x40",
         },
         set(),
     ),
@@ -120,6 +133,14 @@ CASES: dict[str, tuple[dict[str, str | None], set[str]]] = {
         },
         {"ServingTritonQueue"},
     ),
+    "one inference a minute is in the queue for most of its time": (
+        {
+            f"nv_inference_request_success{{{SERVED},{MODEL}}}": "0+1x40",
+            f"nv_inference_queue_duration_us{{{SERVED},{MODEL}}}": "0+1000000x40",
+            f"nv_inference_request_duration_us{{{SERVED},{MODEL}}}": "0+1200000x40",
+        },
+        set(),
+    ),
     "most of a few milliseconds is the queue, as batching wants it": (
         {f"nv_inference_queue_duration_us{{{SERVED},{MODEL}}}": "0+4000000x40"},
         set(),
@@ -142,10 +163,11 @@ STANDARD_CASES: dict[str, tuple[dict[str, str | None], set[str]]] = {
 
 
 def verdict(series: dict[str, str], firing: set[str], when: str = "16m") -> dict[str, Any]:
-    """A unit test: these alerts fire then, and no other."""
+    """A unit test: these alerts fire then, and no other. All but the targets themselves is there twice, as of two scrapes."""
+    twice = {name.replace("{", '{job="twice",', 1): v for name, v in series.items() if not name.startswith("up{")}
     return {
         "interval": "1m",
-        "input_series": [{"series": name, "values": values} for name, values in series.items()],
+        "input_series": [{"series": name, "values": values} for name, values in {**series, **twice}.items()],
         "promql_expr_test": [
             {
                 "expr": 'count by (alertname) (ALERTS{alertstate="firing"})',

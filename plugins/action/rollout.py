@@ -26,6 +26,7 @@ display = Display()
 
 # The module ends between two calls to the outside, each of which has a time limit of its own.
 _PATIENCE = 15.0
+_LAST_WORDS = 3.0
 # Their output is read by programs, so nothing is to stand in between.
 _FOR_PROGRAMS = ("json", "jsonl", "null", "oneline", "tree")
 
@@ -73,7 +74,7 @@ class ActionModule(ActionBase):
 
     def _followed(self, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         arguments = dict(self._task.args)
-        with Progress(constants.DEFAULT_LOCAL_TMP, self._say) as progress, self._signals():
+        with Progress(constants.DEFAULT_LOCAL_TMP, self._say) as progress, self._signals(progress):
             arguments["progress_file"] = progress.path
             try:
                 result: dict[str, t.Any] = self._execute_module(module_args=arguments, task_vars=task_vars)
@@ -111,7 +112,7 @@ class ActionModule(ActionBase):
         )
 
     @contextlib.contextmanager
-    def _signals(self) -> t.Iterator[None]:
+    def _signals(self, progress: Progress) -> t.Iterator[None]:
         """Says how to go on when the play is ended from outside, before whatever else that does."""
         if threading.current_thread() is not threading.main_thread():
             yield
@@ -120,7 +121,11 @@ class ActionModule(ActionBase):
         console = open_console()
 
         def ended(number: int, frame: t.Any) -> None:
+            if self._ended:
+                return  # Ansible sends another one to be sure; the first is still being dealt with
             self._ended = True
+            # Who is killed while telling keeps the lock of Ansible's queue, and the play would wait for it forever.
+            progress.stop(_LAST_WORDS)
             # Ansible itself does not listen any more to what its workers have to say.
             if console is None:
                 self._say(self._farewell())

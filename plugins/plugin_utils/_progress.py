@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 import threading
+import time
 import typing as t
 
 __all__ = ("Progress",)
@@ -23,28 +25,38 @@ class Progress:
         os.close(handle)
         self.told = 0
         self._tell = tell
-        self._over = threading.Event()
+        # No Event: stop() is called by a handler of signals too, which may have interrupted itself.
+        self._over = False
         self._thread = threading.Thread(target=self._follow, name="rollout progress", daemon=True)
 
     def __enter__(self) -> Progress:
-        self._thread.start()
+        # A signal that this thread took would not wake the main one, which waits for the module and alone acts on it.
+        ours = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+        try:
+            self._thread.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, ours)
         return self
 
     def __exit__(self, *_exception: object) -> None:
         """What was written until now is told before this ends."""
-        self._over.set()
-        self._thread.join(timeout=5)
+        self.stop(5)
         os.unlink(self.path)
+
+    def stop(self, patience: float) -> None:
+        """Nothing is told after this, unless telling takes longer than so many seconds."""
+        self._over = True
+        self._thread.join(timeout=patience)
 
     def _follow(self) -> None:
         rest = ""
         with open(self.path, encoding="utf-8") as file:
             while True:
-                over = self._over.is_set()
+                over = self._over
                 *lines, rest = (rest + file.read()).split("\n")
                 for line in lines:
                     self._tell(line)
                     self.told += 1
                 if over:
                     return
-                self._over.wait(_PAUSE)
+                time.sleep(_PAUSE)

@@ -266,8 +266,8 @@ def test_rules_tell_what_the_client_saw(watcher: Watcher, canary: Canary) -> Non
     all_sent = sum(sent.values())
     failed = client[CANDIDATE]["500"]
     assert seen["errors:ratio"][STABLE] == 0
-    assert seen["errors:ratio"][CANDIDATE] == pytest.approx(failed / sent[CANDIDATE], abs=0.01)
-    # Two pods are scraped at two moments, so what is extrapolated differs.
+    # What is extrapolated differs by series: a status that is new in a window is not taken back to before its first request.
+    assert seen["errors:ratio"][CANDIDATE] == pytest.approx(failed / sent[CANDIDATE], rel=0.2)
     assert seen["requests:share"][CANDIDATE] == pytest.approx(sent[CANDIDATE] / all_sent, rel=0.2)
     ratio = watcher.query(f"inferenceservice:serving_errors:ratio{{{where}}}")[0][1]
     assert ratio == pytest.approx(failed / all_sent, rel=0.2)

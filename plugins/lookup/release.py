@@ -28,6 +28,9 @@ options:
   kserve:
     description: Version of KServe that the component goes with. The newest that is known, where this is not given.
     type: str
+  knative:
+    description: Version of Knative that a networking layer goes with. The one that goes with O(kserve), where this is not given.
+    type: str
   manifests:
     description:
       - Folder or base address that holds C(component/version/file), with the version without a leading C(v).
@@ -105,6 +108,7 @@ class LookupModule(LookupBase):
             self.get_option("version"),
             manifests=self.get_option("manifests") or "",
             kserve=self.get_option("kserve"),
+            knative=self.get_option("knative"),
         )
         if self.get_option("state") == "present":
             check_installable(component, found.version)

@@ -112,20 +112,32 @@ def versions_for(kserve: str) -> dict[str, str]:
     )
 
 
-def default_version(component: str, kserve: str | None = None) -> str:
-    """:raises InvalidIntent: for an unknown component"""
+def default_version(component: str, kserve: str | None = None, knative: str | None = None) -> str:
+    """
+    :param knative: version of Knative that a networking layer goes with; the one of ``kserve`` where it is empty
+    :raises InvalidIntent: for an unknown component
+    """
     _source(component)
+    if knative and component in _LAYERS:
+        return _layer(_plain(knative))
     return versions_for(kserve or next(iter(SETS)))[component]
 
 
-def release(component: str, version: str | None = None, *, manifests: str = "", kserve: str | None = None) -> Release:
+def release(
+    component: str,
+    version: str | None = None,
+    *,
+    manifests: str = "",
+    kserve: str | None = None,
+    knative: str | None = None,
+) -> Release:
     """Where a component's manifests are.
 
-    :param version: with or without a leading v; the one that goes with ``kserve`` where it is empty
+    :param version: with or without a leading v; the one that goes with ``kserve`` and ``knative`` where it is empty
     :param manifests: empty for the project's own release; else a folder or base address that holds ``component/version/file``
     :raises InvalidIntent: for an unknown component or a word that is no version
     """
-    source, plain = _source(component), _plain(version or default_version(component, kserve))
+    source, plain = _source(component), _plain(version or default_version(component, kserve, knative))
     if parse_version(plain) is None:
         raise InvalidIntent("is no version", field=f"{component}_version", value=version, cure="write it as 1.2.3")
     names = [name.format(version=plain) for name in source.files]

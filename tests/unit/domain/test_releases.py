@@ -60,6 +60,8 @@ def test_known_checksums_count_for_a_mirror_too() -> None:
 
 def test_the_networking_layer_goes_with_the_minor_version_of_knative() -> None:
     assert versions_for("0.15.2")["kourier"] == "1.15.0"
+    assert default_version("kourier", "0.20.0", knative="v1.20.3") == "1.20.0"
+    assert default_version("keda", "0.20.0", knative="v1.20.3") == "2.18.0"
 
 
 @pytest.mark.parametrize("version", ["0.16.0", "v0.16.1", "0.19.0"])

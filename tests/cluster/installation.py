@@ -6,58 +6,35 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import re
 import signal
 import subprocess
-import sys
-import time
 import typing as t
-from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
+from ansible_collections.mlops.serving.plugins.plugin_utils._processes import descendants
+from ansible_runs import ROOT, Shown, ansible_playbook, command, environment
 
-from tools.cluster import lifecycle, manifests, parts, releases, serving, versions
+from tools.cluster import lifecycle, order, serving, versions
 from tools.cluster.access import Access
 from tools.cluster.apply import not_ready
 
+from .role_runs import lay_out_releases
 from .waiting import wait_for
 
-ROOT = Path(__file__).resolve().parents[2]
+__all__ = ("ROOT", "Installation", "Shown")
+
 GROUPS = ("knative", "kserve", "keda", "kyverno")
 SECONDS = 900
-
-
-@dataclass(frozen=True)
-class Shown:
-    """:param seconds: of the whole playbook, Ansible's start included"""
-
-    output: str
-    changed: int
-    seconds: float
-
-    @property
-    def tasks(self) -> int:
-        """That were run, those of roles' argument specs among them."""
-        return int((re.findall(r"ok=(\d+)", self.output) or ["0"])[-1])
-
-    @property
-    def requests(self) -> int:
-        """To the API server, of all tasks; needs ``-v``."""
-        return sum(int(number) for number in re.findall(r'"requests": (\d+)', self.output))
 
 
 class Installation:
     def __init__(self, cluster: Access, folder: Path) -> None:
         self.cluster = cluster
-        home = cluster.cluster.home
-        parts.build(home, list(GROUPS))
-        releases.lay_out(folder / "releases", [manifests.release_folder(home, group) for group in GROUPS])
         gateway = {"kind": "Service", "name": "kourier", "namespace": "kourier-system"}
         self.variables: dict[str, t.Any] = {
-            "serving_manifests": str(folder / "releases"),
+            "serving_manifests": lay_out_releases(cluster, folder, GROUPS),
             # The one that the manifest names does not build with this Kubernetes.
             "serving_images": {"quay.io/brancz/kube-rbac-proxy": f":{versions.KUBE_RBAC_PROXY}"},
             "cert_manager_version": versions.CERT_MANAGER,
@@ -66,39 +43,22 @@ class Installation:
                 {"target": gateway, "patch": {"spec": {"clusterIP": cluster.cluster.plan.gateway_ip}}}
             ],
         }
-        self._environment = {
-            **os.environ,
-            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-            "ANSIBLE_NOCOLOR": "1",
-            "K8S_AUTH_KUBECONFIG": str(cluster.kubeconfig),
-            "PYTHONUNBUFFERED": "1",
-        }
+        self._own = {"K8S_AUTH_KUBECONFIG": str(cluster.kubeconfig)}
 
     def play(self, name: str, *flags: str, fails: bool = False, **variables: t.Any) -> Shown:
-        begun = time.monotonic()
-        run = subprocess.run(
-            self._command(name, flags, variables),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=ROOT,
-            env=self._environment,
-            timeout=SECONDS,
-        )
-        output = run.stdout + run.stderr
-        assert (run.returncode != 0) == fails, output
-        return Shown(output, int((re.findall(r"changed=(\d+)", output) or ["0"])[-1]), time.monotonic() - begun)
+        """A playbook of the collection, by its name."""
+        given = {**self.variables, **variables}
+        return ansible_playbook(f"mlops.serving.{name}", *flags, own=self._own, fails=fails, timeout=SECONDS, **given)
 
     def kill(self, name: str, when: t.Callable[[], bool], **variables: t.Any) -> None:
         """Starts a playbook and ends it, and all that it has started, without a warning once the condition holds."""
         process = subprocess.Popen(
-            self._command(name, (), variables),
+            command(f"mlops.serving.{name}", **{**self.variables, **variables}),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             cwd=ROOT,
-            env=self._environment,
+            env=environment(self._own),
         )
         try:
             wait_for(
@@ -106,11 +66,9 @@ class Installation:
             )
             assert process.poll() is None, "it was over before it could be killed"
         finally:
-            for pid in _family(process.pid):
-                try:
+            for pid in (process.pid, *descendants(process.pid)):
+                with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
             process.wait()
 
     def models(self) -> None:
@@ -125,10 +83,10 @@ class Installation:
         kube = self.cluster.kube
         (file,) = Path(self.variables["serving_manifests"]).glob("istio/*/istio.yaml")
         definitions = [document for document in yaml.safe_load_all(file.read_text()) if document]
+        self.cluster.apply(definitions)
         for definition in definitions:
-            kube.apply(definition)
-        place = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/gateways.networking.istio.io"
-        wait_for(lambda: established(kube.get(place)), bool, timeout=60, what="Istio's definitions are established")
+            served = order.kind_served(definition)
+            wait_for(lambda served=served: served(kube), lambda missing: missing == "", timeout=60, what="Istio's kinds")
         yield
         for definition in definitions:
             kube.delete(kube.path_of(definition))
@@ -168,27 +126,3 @@ class Installation:
             "kube-system leases": "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases",
         }
         return {name: self.names(path) for name, path in paths.items()}
-
-    def _command(self, name: str, flags: t.Iterable[str], variables: t.Mapping[str, t.Any]) -> list[str]:
-        program = str(Path(sys.executable).with_name("ansible-playbook"))
-        return [program, f"mlops.serving.{name}", *flags, "-e", json.dumps({**self.variables, **variables})]
-
-
-def established(definition: t.Mapping[str, t.Any]) -> bool:
-    conditions = (definition.get("status") or {}).get("conditions") or []
-    return any(one["type"] == "Established" and one["status"] == "True" for one in conditions)
-
-
-def _family(pid: int) -> list[int]:
-    """A process and all that it and they have started."""
-    parents: dict[int, int] = {}
-    for place in Path("/proc").iterdir():
-        if place.name.isdigit():
-            try:
-                parents[int(place.name)] = int((place / "stat").read_text().rpartition(")")[2].split()[1])
-            except (OSError, IndexError):
-                continue
-    found = [pid]
-    for one in found:
-        found += [child for child, parent in parents.items() if parent == one]
-    return found

@@ -8,10 +8,7 @@ from __future__ import annotations
 import copy
 import http.client
 import json
-import os
 import re
-import subprocess
-import sys
 import typing as t
 import uuid
 from pathlib import Path
@@ -20,13 +17,13 @@ from urllib.parse import urlencode
 import pytest
 import yaml
 from ansible_collections.mlops.serving.plugins.module_utils._adapters.prometheus import Prometheus
+from ansible_runs import Shown, ansible_playbook, write_play
 
 from tools.cluster import monitoring, operatorcrds
 from tools.cluster.access import Access, objects_of
 from tools.cluster.kube import ApiError, Json
 
 from . import test_metrics
-from .conftest import ROOT
 from .test_metrics import CANDIDATE, NAME, STABLE, Canary
 from .test_serving import INPUTS, example, ready
 from .waiting import wait_for
@@ -45,15 +42,6 @@ QUICK = {
     "monitoring_alert_for": "0s",
     "monitoring_down_for": "1h",
 }
-PLAY = [
-    {
-        "hosts": "localhost",
-        "connection": "local",
-        "gather_facts": False,
-        "vars": {"ansible_python_interpreter": "{{ ansible_playbook_python }}"},
-        "roles": ["mlops.serving.monitoring"],
-    }
-]
 # There is no GPU here, and no Knative before 1.19.
 NOT_HERE = {
     "revision:triton_gpu_utilization:mean",
@@ -70,27 +58,15 @@ class Role:
         self.namespace = f"mon-{uuid.uuid4().hex[:8]}"
         self._folder = folder
 
-    def __call__(self, *arguments: str, fails: bool = False, **variables: t.Any) -> tuple[int, str]:
-        """How many tasks changed something, and all that was said."""
-        book = self._folder / "play.yml"
-        book.write_text(json.dumps(PLAY))
-        given = {**QUICK, "monitoring_namespace": self.namespace, **variables}
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("ANSIBLE_", "K8S_AUTH_"))}
-        answer = subprocess.run(
-            [
-                *(str(Path(sys.executable).with_name("ansible-playbook")), str(book)),
-                *("-e", json.dumps(given), *arguments),
-            ],
-            cwd=ROOT,
-            env={**kept, "KUBECONFIG": str(self.cluster.kubeconfig), "ANSIBLE_NOCOLOR": "1"},
-            capture_output=True,
-            text=True,
-            check=False,
+    def __call__(self, *arguments: str, fails: bool = False, **variables: t.Any) -> Shown:
+        return ansible_playbook(
+            write_play(self._folder, "monitoring"),
+            *arguments,
+            own={"KUBECONFIG": str(self.cluster.kubeconfig)},
+            fails=fails,
             timeout=180,
+            **{**QUICK, "monitoring_namespace": self.namespace, **variables},
         )
-        said = answer.stdout + answer.stderr
-        assert (answer.returncode != 0) == fails, said
-        return int(t.cast("re.Match[str]", re.search(r"changed=(\d+)", said))[1]), said
 
     def config(self, name: str = "mlops-serving") -> Json:
         return self.cluster.kube.get(f"/api/v1/namespaces/{self.namespace}/configmaps/{name}")
@@ -186,10 +162,10 @@ def role(cluster: Access, tmp_path_factory: pytest.TempPathFactory) -> t.Iterato
 
 @pytest.fixture(scope="module")
 def watcher(role: Role) -> t.Iterator[Watcher]:
-    assert role("--check")[0] == 1
+    assert role("--check").changed == 1
     assert not role.exists()
-    assert role()[0] == 1
-    assert role()[0] == 0, "a second run changes nothing"
+    assert role().changed == 1
+    assert role().changed == 0, "a second run changes nothing"
     made = Watcher(role)
     yield made
     for manifest in made.objects():
@@ -371,8 +347,8 @@ def test_the_dashboard_is_found_by_its_label_and_its_panels_show_something(
 
 def test_a_change_is_reloaded_without_a_restart(watcher: Watcher) -> None:
     role = watcher.role
-    assert role(monitoring_error_ratio=0.9)[0] == 1
-    assert role(monitoring_error_ratio=0.9)[0] == 0
+    assert role(monitoring_error_ratio=0.9).changed == 1
+    assert role(monitoring_error_ratio=0.9).changed == 0
     watcher.poke()
 
     def objective() -> str:
@@ -421,9 +397,9 @@ def operator(cluster: Access) -> t.Iterator[None]:
 def test_the_operators_objects_are_chosen_and_accepted(cluster: Access, operator: None, other: Role) -> None:
     role = other
     labels = {"release": "prometheus"}
-    assert role("--check", monitoring_labels=labels)[0] == 1
-    assert role(monitoring_labels=labels)[0] == 1
-    assert role(monitoring_labels=labels)[0] == 0
+    assert role("--check", monitoring_labels=labels).changed == 1
+    assert role(monitoring_labels=labels).changed == 1
+    assert role(monitoring_labels=labels).changed == 0
     base = f"/apis/monitoring.coreos.com/v1/namespaces/{role.namespace}"
     monitors = {one["metadata"]["name"]: one for one in cluster.kube.items(f"{base}/podmonitors")}
     (rule,) = cluster.kube.items(f"{base}/prometheusrules")
@@ -433,7 +409,7 @@ def test_the_operators_objects_are_chosen_and_accepted(cluster: Access, operator
         role.config()
 
     # The same rules and the same relabelling as without the operator.
-    assert role(monitoring_kind="plain", monitoring_labels=labels)[0] == 1
+    assert role(monitoring_kind="plain", monitoring_labels=labels).changed == 1
     data = role.config()["data"]
     assert rule["spec"] == yaml.safe_load(data["rules.yml"])
     for job in yaml.safe_load(data["scrape.yml"])["scrape_configs"]:
@@ -447,9 +423,9 @@ def test_the_operators_objects_are_chosen_and_accepted(cluster: Access, operator
         assert [{"action": "replace", **one} for one in snake] == plain
 
     wrong = [{"target": {"kind": "PodMonitor"}, "patch": {"spec": {"podMetricsEndpoints": [{"interval": "soon"}]}}}]
-    assert "podMetricsEndpoints" in role("--check", monitoring_patches=wrong, fails=True)[1]
+    assert "podMetricsEndpoints" in role("--check", monitoring_patches=wrong, fails=True).output
 
-    assert role("--check", monitoring_state="absent")[0] == 1
-    assert role(monitoring_state="absent")[0] == 1
-    assert role(monitoring_state="absent")[0] == 0
+    assert role("--check", monitoring_state="absent").changed == 1
+    assert role(monitoring_state="absent").changed == 1
+    assert role(monitoring_state="absent").changed == 0
     assert not role.exists()

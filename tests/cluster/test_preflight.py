@@ -6,10 +6,6 @@
 from __future__ import annotations
 
 import base64
-import json
-import os
-import subprocess
-import sys
 import typing as t
 import uuid
 from pathlib import Path
@@ -18,21 +14,13 @@ import pytest
 import yaml
 from ansible_collections.mlops.serving.plugins.module_utils._adapters.cluster_survey import survey
 from ansible_collections.mlops.serving.plugins.module_utils._adapters.kubernetes_client import KubernetesClient
+from ansible_runs import ansible_playbook, write_play
 
 from tools.cluster.access import Access, make_space, remove_space
 
 pytestmark = pytest.mark.groups("base", "knative", "kserve")
 
-ROOT = Path(__file__).resolve().parents[2]
-PLAYBOOK = [
-    {
-        "hosts": "localhost",
-        "connection": "local",
-        "gather_facts": False,
-        "roles": ["mlops.serving.preflight"],
-        "tasks": [{"ansible.builtin.debug": {"msg": "next role sees {{ preflight_result.verdict.level }}"}}],
-    }
-]
+TASKS = [{"ansible.builtin.debug": {"msg": "next role sees {{ preflight_result.verdict.level }}"}}]
 # What the cluster has, so that nothing is an upgrade.
 VERSIONS = {"cert_manager": "1.17.0", "knative_serving": "1.21.1", "kourier": "1.21.0", "kserve": "0.20.0"}
 
@@ -53,31 +41,16 @@ class Play:
     """Runs the role as a user does."""
 
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
-        self._playbook = folder / "preflight.yml"
-        self._playbook.write_text(yaml.safe_dump(PLAYBOOK))
-        inherited = {
-            name: value for name, value in os.environ.items() if not name.startswith(("K8S_AUTH_", "KUBECONFIG"))
-        }
-        # Lists are printed whole and on lines of their own.
-        fixed = {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0"}
-        self._environment = {**inherited, **fixed, **environment}
+        self._playbook = write_play(folder, "preflight", tasks=TASKS)
+        self._environment = environment
 
     def run(self, *arguments: str, fails: bool = False, **variables: t.Any) -> str:
-        given = {"ansible_python_interpreter": sys.executable, "preflight_versions": VERSIONS, **variables}
-        command = [str(Path(sys.executable).parent / "ansible-playbook"), str(self._playbook), *arguments]
-        ran = subprocess.run(
-            [*command, "-e", json.dumps(given)],
-            env=self._environment,
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=180,
-            check=False,
+        given = {"preflight_versions": VERSIONS, **variables}
+        shown = ansible_playbook(
+            self._playbook, *arguments, own=self._environment, fails=fails, timeout=180, **given
         )
-        output = ran.stdout + ran.stderr
-        assert (ran.returncode != 0) == fails, output
-        assert "changed=0" in output
-        return output
+        assert "changed=0" in shown.output
+        return shown.output
 
 
 def rows(output: str) -> dict[str, list[str]]:

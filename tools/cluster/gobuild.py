@@ -80,15 +80,18 @@ def unbuilt(home: Home, family: Family, binaries: Iterable[Binary]) -> list[Bina
 def module_folder(home: Home, family: Family, module: str) -> Path:
     """Folder of a module's sources at the version that the family's go.mod chose; downloaded and checked if need be."""
     version = modules.version_of((family.folder / "go.mod").read_text(), module)
-    command = ["go", "mod", "download", "-json", f"{module}@{version}"]
+    return modules.path_in_download(download(f"{module}@{version}", family.folder, environment(home)))
+
+
+def download(module: str, where: Path, settings: dict[str, str]) -> str:
+    """Answer of `go mod download -json`. module: with its version; where: folder of the go.mod whose sums count, if any."""
+    command = ["go", "mod", "download", "-json", module]
     for _ in range(ATTEMPTS - 1):
         try:
-            return modules.path_in_download(
-                run(command, cwd=family.folder, env=environment(home), timeout=DOWNLOAD_SECONDS)
-            )
+            return run(command, cwd=where, env=settings, timeout=DOWNLOAD_SECONDS)
         except ClusterError:
             continue  # a connection that stands still, or a registry that is busy
-    return modules.path_in_download(run(command, cwd=family.folder, env=environment(home), timeout=DOWNLOAD_SECONDS))
+    return run(command, cwd=where, env=settings, timeout=DOWNLOAD_SECONDS)
 
 
 def build(home: Home, family: Family, binaries: list[Binary], detail: Callable[[str], None]) -> None:

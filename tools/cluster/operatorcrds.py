@@ -14,7 +14,6 @@ from . import gobuild, modules
 from .errors import ClusterError
 from .layout import Home
 from .locks import held
-from .shell import run
 
 MODULE = "github.com/prometheus-operator/prometheus-operator"
 VERSION = "v0.85.0"
@@ -41,7 +40,7 @@ def _fetch(home: Home, target: Path) -> None:
     if not os.environ.get("GOMODCACHE"):
         settings["GOMODCACHE"] = str(work / "modules")
     try:
-        answer = _download(work, settings)
+        answer = gobuild.download(f"{MODULE}@{VERSION}", work, settings)
         found = json.loads(answer).get("Sum")
         if found != SUM:
             raise ClusterError(f"module {MODULE} {VERSION} has the sum {found}, not {SUM}")
@@ -51,14 +50,3 @@ def _fetch(home: Home, target: Path) -> None:
         (work / "found").rename(target)
     finally:
         shutil.rmtree(work, ignore_errors=True)
-
-
-def _download(work: Path, settings: dict[str, str]) -> str:
-    command = ["go", "mod", "download", "-json", f"{MODULE}@{VERSION}"]
-    for attempt in range(gobuild.ATTEMPTS):
-        try:
-            return run(command, cwd=work, env=settings, timeout=gobuild.DOWNLOAD_SECONDS)
-        except ClusterError:  # a connection that stands still, or a registry that is busy
-            if attempt == gobuild.ATTEMPTS - 1:
-                raise
-    raise AssertionError("unreachable")

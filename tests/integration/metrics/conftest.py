@@ -111,33 +111,38 @@ class Pages:
         self._server.server_close()
 
 
-class Server:
-    """Prometheus with one job a path of ``pages``: the path is also the job's name, and its labels are its targets'."""
+def scraping(pages: Pages, jobs: dict[str, dict[str, str]]) -> dict[str, Any]:
+    """A configuration with one job a path of ``pages``: the path is also the job's name, and its labels are its targets'."""
+    return {
+        "global": {"scrape_interval": f"{SCRAPE_SECONDS}s"},
+        "scrape_configs": [
+            {
+                "job_name": path.strip("/"),
+                "metrics_path": path,
+                # A pod's own address, as an instance has it: the pages share one.
+                "static_configs": [{"targets": [pages.address], "labels": {"instance": f"{path}:9091", **labels}}],
+            }
+            for path, labels in jobs.items()
+        ],
+    }
 
-    def __init__(self, folder: Path, pages: Pages, jobs: dict[str, dict[str, str]]) -> None:
-        self.pages = pages
+
+class Server:
+    """A real Prometheus with this configuration."""
+
+    def __init__(self, folder: Path, configuration: dict[str, Any]) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{port}"
         self._log = (folder / "log").open("wb")
-        configuration = {
-            "global": {"scrape_interval": f"{SCRAPE_SECONDS}s"},
-            "scrape_configs": [
-                {
-                    "job_name": path.strip("/"),
-                    "metrics_path": path,
-                    # A pod's own address, as an instance has it: the pages share one.
-                    "static_configs": [{"targets": [pages.address], "labels": {"instance": f"{path}:9091", **labels}}],
-                }
-                for path, labels in jobs.items()
-            ],
-        }
+        self.file = folder / "prometheus.yml"
         # JSON is YAML.
-        (folder / "prometheus.yml").write_text(json.dumps(configuration))
+        self.file.write_text(json.dumps(configuration))
         command = [
             str(program()),
-            f"--config.file={folder / 'prometheus.yml'}",
+            f"--config.file={self.file}",
             f"--storage.tsdb.path={folder / 'data'}",
             f"--web.listen-address=127.0.0.1:{port}",
         ]

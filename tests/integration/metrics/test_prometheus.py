@@ -21,7 +21,7 @@ from ansible_collections.mlops.serving.plugins.module_utils._domain.evidence imp
     Reading,
 )
 
-from .conftest import Pages, Server
+from .conftest import Pages, Server, scraping
 
 # One namespace for each way in which revisions are labelled.
 LABELLED, JOINED, OLD, ELSEWHERE, QUIET = "labelled", "joined", "old", "elsewhere", "quiet"
@@ -112,7 +112,7 @@ def pages_of(good: float, bad: float) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def server(pages: Pages, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     pages.pages.update(pages_of(7, 3))
-    started = Server(tmp_path_factory.mktemp("prometheus"), pages, jobs())
+    started = Server(tmp_path_factory.mktemp("prometheus"), scraping(pages, jobs()))
     try:
         started.wait_for("up == 1", len(jobs()) - 1)
         started.wait_for("up == 0", 1)

@@ -7,10 +7,7 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
 import subprocess
-import sys
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,18 +16,8 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_runs import Shown, ansible_playbook, write_play
 from metrics.conftest import Pages, Server, program
-
-ROOT = Path(__file__).resolve().parents[3]
-PLAY = [
-    {
-        "hosts": "localhost",
-        "connection": "local",
-        "gather_facts": False,
-        "vars": {"ansible_python_interpreter": "{{ ansible_playbook_python }}"},
-        "roles": ["mlops.serving.monitoring"],
-    }
-]
 
 
 @dataclass(frozen=True)
@@ -47,21 +34,13 @@ class Written:
         return [rule for group in yaml.safe_load(self.text("rules.yml"))["groups"] for rule in group["rules"]]
 
 
-def play(folder: Path, *arguments: str, **variables: Any) -> subprocess.CompletedProcess[str]:
-    """Runs the role with these variables, as a person would from the clone."""
-    book = folder / "play.yml"
-    book.write_text(json.dumps(PLAY))
-    command = [str(Path(sys.executable).with_name("ansible-playbook")), str(book), "-e", json.dumps(variables)]
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
-    environment = {**kept, "ANSIBLE_NOCOLOR": "1"}
-    return subprocess.run(
-        [*command, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120
-    )
+def play(folder: Path, *arguments: str, fails: bool = False, **variables: Any) -> Shown:
+    """Runs the role with these variables."""
+    return ansible_playbook(write_play(folder, "monitoring"), *arguments, fails=fails, timeout=120, **variables)
 
 
 def write(folder: Path, **variables: Any) -> Written:
-    answer = play(folder, monitoring_kind="files", monitoring_folder=str(folder / "out"), **variables)
-    assert answer.returncode == 0, answer.stdout + answer.stderr
+    play(folder, monitoring_kind="files", monitoring_folder=str(folder / "out"), **variables)
     return Written(folder / "out")
 
 
@@ -94,24 +73,7 @@ def pages() -> Iterator[Pages]:
 
 
 class Prometheus(Server):
-    """A real one with a configuration of one's own."""
-
-    def __init__(self, folder: Path, configuration: dict[str, Any]) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        self.url = f"http://127.0.0.1:{port}"
-        self.file = folder / "prometheus.yml"
-        self.file.write_text(json.dumps(configuration))
-        self._log = (folder / "log").open("wb")
-        command = [
-            str(program()),
-            f"--config.file={self.file}",
-            f"--storage.tsdb.path={folder / 'data'}",
-            f"--web.listen-address=127.0.0.1:{port}",
-        ]
-        self._process = subprocess.Popen(command, stdout=self._log, stderr=subprocess.STDOUT, cwd=folder)
+    """One that is asked for more than values."""
 
     def get(self, path: str) -> Any:
         with urllib.request.urlopen(f"{self.url}/api/v1/{path}") as answer:

@@ -12,9 +12,10 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from ansible_runs import ROOT
 from metrics.conftest import START_SECONDS, Pages
 
-from .conftest import ROOT, Prometheus, Written, write
+from .conftest import Prometheus, Written, write
 
 DASHBOARD = json.loads((ROOT / "roles" / "monitoring" / "files" / "dashboard.json").read_text())
 PANELS = [(panel["title"], target["expr"]) for panel in DASHBOARD["panels"] for target in panel["targets"]]

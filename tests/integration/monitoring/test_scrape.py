@@ -123,19 +123,17 @@ def test_what_cannot_work_is_refused_before_anything_is_written(
 ) -> None:
     out = tmp_path / "out"
     folder = {} if given.get("monitoring_kind") else {"monitoring_kind": "files", "monitoring_folder": str(out)}
-    answer = play(tmp_path, **folder, **given)
-    assert answer.returncode != 0
-    assert words in answer.stdout + answer.stderr
+    assert words in play(tmp_path, fails=True, **folder, **given).output
     assert not out.exists()
 
 
 def test_files_change_nothing_twice_check_mode_writes_nothing_and_absent_removes_them(tmp_path: Path) -> None:
     files = {"monitoring_kind": "files", "monitoring_folder": str(tmp_path / "out")}
-    assert play(tmp_path, "--check", **files).returncode == 0
+    play(tmp_path, "--check", **files)
     assert not (tmp_path / "out").exists()
     written = write(tmp_path)
     assert sorted(path.name for path in written.folder.iterdir()) == ["dashboard.json", "rules.yml", "scrape.yml"]
-    assert "changed=0" in play(tmp_path, **files).stdout
-    assert "changed=1" in play(tmp_path, monitoring_state="absent", **files).stdout
+    assert play(tmp_path, **files).changed == 0
+    assert play(tmp_path, monitoring_state="absent", **files).changed == 1
     assert list(written.folder.iterdir()) == []
-    assert "changed=0" in play(tmp_path, monitoring_state="absent", **files).stdout
+    assert play(tmp_path, monitoring_state="absent", **files).changed == 0

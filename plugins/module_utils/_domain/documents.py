@@ -51,6 +51,7 @@ BUILT_IN_GROUPS = frozenset(
         ),
     )
 )
+_TARGET = ("kind", "name", "namespace")
 # What an API server answers and nobody asks for.
 _ANSWERED = (
     "creationTimestamp",
@@ -202,19 +203,8 @@ def prepare(items: t.Iterable[Item], exclude: t.Iterable[Document], patches: t.I
 
 def left_out_early(exclude: t.Iterable[Document]) -> t.Callable[[str, str, str], bool]:
     """Whether a document of this kind, name and namespace is surely left out: by an entry with a ``*``, which may fit nothing."""
-    fields = ("kind", "name", "namespace")
-    wild = [
-        tuple(str(target.get(field) or "*") for field in fields)
-        for target in exclude
-        if any(_wild(value) for value in target.values())
-    ]
-
-    def skip(*place: str) -> bool:
-        return any(
-            all(fnmatchcase(value, wanted) for value, wanted in zip(place, patterns, strict=True)) for patterns in wild
-        )
-
-    return skip
+    wild = [target for target in exclude if any(_wild(value) for value in target.values())]
+    return lambda kind, name, namespace: any(_matches(target, kind, name, namespace) for target in wild)
 
 
 def merge(document: t.Any, patch: t.Any) -> t.Any:
@@ -231,10 +221,16 @@ def merge(document: t.Any, patch: t.Any) -> t.Any:
 
 
 def _fits(item: Item, target: Document, where: str) -> bool:
-    wanted = {field: target.get(field) for field in ("kind", "name", "namespace") if target.get(field)}
-    if not wanted:
+    if not any(target.get(field) for field in _TARGET):
         raise InvalidIntent("says nothing", field=where, cure="give kind, name or namespace")
-    return all(fnmatchcase(getattr(item, field), str(value)) for field, value in wanted.items())
+    return _matches(target, item.kind, item.name, item.namespace)
+
+
+def _matches(target: Document, *place: str) -> bool:
+    """:param place: kind, name and namespace; what ``target`` does not say fits everything"""
+    return all(
+        fnmatchcase(value, str(target[field])) for field, value in zip(_TARGET, place, strict=True) if target.get(field)
+    )
 
 
 def _patched(item: Item, patch: Document, where: str) -> Item:

@@ -62,7 +62,11 @@ class Installation:
         )
         try:
             wait_for(
-                lambda: process.poll() is not None or when(), bool, timeout=SECONDS, what="the moment to kill", every=0.02
+                lambda: process.poll() is not None or when(),
+                bool,
+                timeout=SECONDS,
+                what="the moment to kill",
+                every=0.02,
             )
             assert process.poll() is None, "it was over before it could be killed"
         finally:
@@ -74,7 +78,9 @@ class Installation:
     def models(self) -> None:
         """The S3 server with the example models."""
         self.cluster.apply(serving.s3_server())
-        wait_for(lambda: not_ready(self.cluster.kube), lambda late: late == [], timeout=240, what="the S3 server is ready")
+        wait_for(
+            lambda: not_ready(self.cluster.kube), lambda late: late == [], timeout=240, what="the S3 server is ready"
+        )
         lifecycle.upload_examples(self.cluster.cluster)
 
     @contextlib.contextmanager
@@ -86,7 +92,9 @@ class Installation:
         self.cluster.apply(definitions)
         for definition in definitions:
             served = order.kind_served(definition)
-            wait_for(lambda served=served: served(kube), lambda missing: missing == "", timeout=60, what="Istio's kinds")
+            wait_for(
+                lambda served=served: served(kube), lambda missing: missing == "", timeout=60, what="Istio's kinds"
+            )
         yield
         for definition in definitions:
             kube.delete(kube.path_of(definition))

@@ -56,7 +56,8 @@ def deployed(installation: Installation, database: str, space: Space, **modes: s
             "autoscaling": {"minReplicas": 1, "maxReplicas": 1},
         }
         endpoints = [
-            {"name": name, **common, "runtime_config": {**TRITON, "deploymentMode": mode}} for name, mode in modes.items()
+            {"name": name, **common, "runtime_config": {**TRITON, "deploymentMode": mode}}
+            for name, mode in modes.items()
         ]
         assert desk.playbook("deploy", endpoints=endpoints).count("READY") == len(modes)
         yield desk
@@ -105,7 +106,9 @@ def test_knative_mode_from_nothing_to_a_request_and_back(installation: Installat
     assert installation.play("uninstall_kserve", uninstall_crds=True).changed == 0
 
 
-def test_standard_mode_without_cert_manager_after_runs_that_were_killed(installation: Installation, database: str) -> None:
+def test_standard_mode_without_cert_manager_after_runs_that_were_killed(
+    installation: Installation, database: str
+) -> None:
     variables = {"kserve_mode": "standard", "kserve_certificates": "self_signed"}
     for role in CHOSEN:
         if role not in ("cert_manager", "knative_serving"):

@@ -46,9 +46,7 @@ class Play:
 
     def run(self, *arguments: str, fails: bool = False, **variables: t.Any) -> str:
         given = {"preflight_versions": VERSIONS, **variables}
-        shown = ansible_playbook(
-            self._playbook, *arguments, own=self._environment, fails=fails, timeout=180, **given
-        )
+        shown = ansible_playbook(self._playbook, *arguments, own=self._environment, fails=fails, timeout=180, **given)
         assert "changed=0" in shown.output
         return shown.output
 

@@ -63,7 +63,12 @@ def _play(root: Path, modules: dict[str, dict[str, Any]], calls: int, repetition
         playbook.touch(mode=0o600)
         playbook.write_text(json.dumps(play))
         answer = subprocess.run(
-            [str(Path(sys.executable).with_name("ansible-playbook")), str(playbook), "-e", f"ansible_python_interpreter={sys.executable}"],
+            [
+                str(Path(sys.executable).with_name("ansible-playbook")),
+                str(playbook),
+                "-e",
+                f"ansible_python_interpreter={sys.executable}",
+            ],
             cwd=root,
             env=environment(root),
             capture_output=True,

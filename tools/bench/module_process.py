@@ -57,5 +57,9 @@ def _cpu() -> float:
 def environment(root: Path) -> dict[str, str]:
     """Ours, without what would change the figures; compiled files are kept, as Python does."""
     changing = ("PYTHONDONTWRITEBYTECODE", "DEPLOY_MODE", "DATABASE_URL")
-    kept = {name: value for name, value in os.environ.items() if name not in changing and not name.startswith(("PG", "ANSIBLE_"))}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in changing and not name.startswith(("PG", "ANSIBLE_"))
+    }
     return {**kept, "PYTHONPATH": str(root / ".build")}

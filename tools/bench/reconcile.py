@@ -32,14 +32,18 @@ def measure_reconcile(root: Path, server: Server, *, endpoints: int, repetitions
     # Compiles what is not compiled yet.
     run_module(root, "reconcile", database_url=url, deploy_mode="simulate", endpoints=[])
 
-    def measured(expected: int, prepare: Callable[[int], object] = lambda number: None, times: int = repetitions) -> list[Run]:
+    def measured(
+        expected: int, prepare: Callable[[int], object] = lambda number: None, times: int = repetitions
+    ) -> list[Run]:
         runs = []
         for number in range(times):
             prepare(number)
             runs.append(run_module(root, "reconcile", database_url=url, deploy_mode="simulate"))
             done = len(runs[-1].result["endpoints"])
             if done != expected:
-                raise SystemExit(f"{done} endpoints were worked on, not {expected}: the figures would mean something else")
+                raise SystemExit(
+                    f"{done} endpoints were worked on, not {expected}: the figures would mean something else"
+                )
         return runs
 
     some = max(1, endpoints // 100)

@@ -50,7 +50,14 @@ def private_postgres(root: Path) -> Iterator[Server]:
         state = Path(folder) / "state"
         dev_stack = [sys.executable, str(root / "roles" / "dev_stack" / "files" / "dev_stack")]
         where = ["--state", str(state)]
-        options = ["--services", "postgres", "--postgres-port", str(_free_port()), "--binaries", str(Path(sys.executable).parent)]
+        options = [
+            "--services",
+            "postgres",
+            "--postgres-port",
+            str(_free_port()),
+            "--binaries",
+            str(Path(sys.executable).parent),
+        ]
         try:
             _run([*dev_stack, "up", *where, *options, "--postgres-options", json.dumps({"fsync": "off"})])
             yield Server(json.loads((state / "env.json").read_text())["DATABASE_URL"])

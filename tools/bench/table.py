@@ -19,5 +19,7 @@ class Table:
 
 
 def _line(row: tuple[str, ...], widths: list[int]) -> str:
-    cells = [cell.rjust(width) if i else cell.ljust(width) for i, (cell, width) in enumerate(zip(row, widths, strict=True))]
+    cells = [
+        cell.rjust(width) if i else cell.ljust(width) for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+    ]
     return "| " + " | ".join(cells) + " |"

@@ -93,7 +93,12 @@ def test_only_readiness_is_probed_sooner_and_both_are_patient() -> None:
     spec = {"template": {"spec": {"containers": [container, {"name": "d"}]}}}
     (adjusted,) = settings.adjust([_named("Deployment", "x", "y", spec=spec)], PLAN)
     first, second = adjusted["spec"]["template"]["spec"]["containers"]
-    assert first["readinessProbe"] == {"httpGet": {}, "initialDelaySeconds": 1, "periodSeconds": 1, "timeoutSeconds": 10}
+    assert first["readinessProbe"] == {
+        "httpGet": {},
+        "initialDelaySeconds": 1,
+        "periodSeconds": 1,
+        "timeoutSeconds": 10,
+    }
     assert first["livenessProbe"] == {"initialDelaySeconds": 30, "timeoutSeconds": 15}
     assert second == {"name": "d"}
 

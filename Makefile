@@ -60,7 +60,7 @@ test: venv ## every tier, two at a time, with a table at the end; TIERS="unit li
 	@$(BIN)/python tools/dev/run_tiers.py $(TIERS)
 
 test-cluster: cluster-test-build ## the tests on a real Kubernetes with a real KServe; builds what is missing first
-	@$(BIN)/pytest tests/cluster
+	@tools/dev/cluster-tests
 
 cluster-test-build: venv ## build what the cluster's tests need, start nothing
 	@mkdir -p .build && flock .build/cluster-build.lock $(BIN)/python -m tools.cluster build --groups $(CLUSTER_TEST_GROUPS)

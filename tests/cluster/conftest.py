@@ -9,7 +9,8 @@
 - ``bare_cluster``: a second cluster with Kubernetes alone, one a test, for installers.
 - ``database``: URL of a fresh, empty Postgres database, one a test.
 
-``--cluster-name`` chooses the cluster (environment MLOPS_CLUSTER_NAME, default main), ``--cluster-down`` stops it afterwards.
+``--cluster-name`` chooses the cluster (environment MLOPS_CLUSTER_NAME, default main), ``--cluster-down`` stops it afterwards,
+``--lane`` takes one half of the tests (tools/dev/cluster-tests runs both at once).
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from tools.cluster import access, groups, lifecycle
 from tools.cluster.errors import ClusterError
 from tools.cluster.layout import Home
 
+LANES = ("common", "own")
 TENANT = {"mlops-saas.io/tenant": "true"}
 
 
@@ -57,6 +59,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--groups", default=os.environ.get("CLUSTER_TEST_GROUPS", "all"), help="run the tests that need no other groups"
     )
+    group.addoption(
+        "--lane", choices=LANES, help="only the tests of the common cluster, or those that start clusters of their own"
+    )
     group.addoption("--cluster-down", action="store_true", help="stop the cluster after the tests")
 
 
@@ -67,6 +72,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Tests that need more than the chosen groups are left out, and the last lines say which groups those are."""
+    lane = config.getoption("--lane")
+    elsewhere = [item for item in items if lane and lane != lane_of(item)]
+    items[:] = [item for item in items if item not in elsewhere]
+    config.hook.pytest_deselected(items=elsewhere)
     if os.environ.get("MLOPS_INSTALL_SOAK") != "true":
         long = [item for item in items if item.get_closest_marker("long")]
         items[:] = [item for item in items if item not in long]
@@ -85,6 +94,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.write_line(
             f"{number} tests did not run: they need {', '.join(missing)} (make test-cluster CLUSTER_TEST_GROUPS=all)"
         )
+
+
+def lane_of(item: pytest.Item) -> str:
+    """Two lanes run side by side: what one does to its cluster, the other does not notice."""
+    own = "bare_cluster" in getattr(item, "fixturenames", ()) or item.path.name == "test_tool.py"
+    return "own" if own else "common"
 
 
 def wanted_groups(items: t.Iterable[pytest.Item]) -> list[str]:

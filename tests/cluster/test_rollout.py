@@ -293,7 +293,7 @@ def test_killed_at_many_boundaries_it_ends_the_same(desk: Desk, database: str) -
     deaths = 0
     with desk.load("demo", rate=RATE) as load, watched(desk) as shares:
         for number in range(1, 60):
-            code, said = killed_run(desk, database, 2 + number * 5 % 37, "before" if number % 2 else "after", options)
+            code, said = killed_run(desk, database, 3 + number * 5 % 17, "before" if number % 2 else "after", options)
             desk.sql("update serving.deployment set lease_until = now() - interval '1 second'")
             if desk._rows("select 1 from serving.rollout where finished_at is not null"):
                 break

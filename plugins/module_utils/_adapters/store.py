@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import select
+import typing as t
 
 from .._domain.intent import Endpoint
 from . import migrations
@@ -17,6 +18,8 @@ from .scope import Scope
 
 # Workers in follow mode listen here; the payload is an endpoint's id or empty.
 CHANNEL = "mlops_serving"
+# One look at all rows is cheaper than more notifications than this.
+_MOST_TOLD = 500
 
 
 class Store(Records):
@@ -62,9 +65,10 @@ class Store(Records):
         )
         return [endpoint_from(row) for row in rows]
 
-    def notify(self, endpoint_id: str = "") -> None:
-        """Wake workers that follow; within a transaction, when it commits."""
-        self.database.query("select pg_notify(%s, %s)", (CHANNEL, endpoint_id))
+    def notify(self, ids: t.Collection[str] = ()) -> None:
+        """Wake workers that follow; within a transaction, when it commits. Without ids, or with very many, they look at all."""
+        told = list(ids) if len(ids) <= _MOST_TOLD else []
+        self.database.query("select pg_notify(%s, name) from unnest(%s::text[]) as name", (CHANNEL, told or [""]))
 
     def listen(self) -> None:
         """Receive ``notify`` from now on, see ``wait``. A connection that had to be made again does not listen any more."""

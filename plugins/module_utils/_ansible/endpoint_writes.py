@@ -84,8 +84,9 @@ def _apply(store: Store, intents: Intents, changes: t.Sequence[Change]) -> None:
     old = [change.after for change in changes if change.action in ("updated", "revived", "deleted")]
     if old:
         intents.update_endpoints(old)
-    if new or old:
-        store.notify()
+    written = [*(change.after for change in new.values()), *old]
+    if written:
+        store.notify([row["id"] for row in written])
 
 
 def _once(change: Change, seen: set[t.Any]) -> None:

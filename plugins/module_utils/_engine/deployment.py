@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 import time
 import typing as t
 from dataclasses import dataclass, field
@@ -85,6 +86,7 @@ class Deployment:
         self._clock_offset = now - time.monotonic()
         self._deadline = now + settings.timeout
         self._renewed = time.monotonic()
+        self._current = claim.endpoint.intent_hash
         self._failures = 0
         self._stale = 0
         self._waits = 0
@@ -101,6 +103,19 @@ class Deployment:
     @property
     def key(self) -> tuple[str, str]:
         return self._claim.namespace, self._claim.name
+
+    @property
+    def claim(self) -> t.Any:
+        """The endpoint under our lease."""
+        return self._claim
+
+    def kept(self, intent_hash: str) -> None:
+        """The lease was renewed, and this is the intent of the row now."""
+        self._renewed, self._current = time.monotonic(), intent_hash
+
+    def row_changed(self) -> None:
+        """Somebody says so: look at the row before the next step."""
+        self._renewed = -math.inf
 
     def advance(self, store: Store, cluster: Cluster) -> float | None:
         """One step.
@@ -209,12 +224,11 @@ class Deployment:
 
     def _keep_lease(self, store: Store) -> None:
         """Renews before a third of the lease is gone, and follows the row where somebody has changed it meanwhile."""
-        if time.monotonic() - self._renewed < self._settings.ttl / 3:
-            return
-        current = store.renew(self._claim, self._settings.ttl)
-        self._renewed = time.monotonic()
-        if current != self._claim.endpoint.intent_hash:
+        if time.monotonic() - self._renewed >= self._settings.ttl / 3:
+            self.kept(store.renew(self._claim, self._settings.ttl))
+        if self._current != self._claim.endpoint.intent_hash:
             self._claim = store.reload(self._claim)
+            self._current = self._claim.endpoint.intent_hash
             self._wanted = None
             self._writes.clear()
 

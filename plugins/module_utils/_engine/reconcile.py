@@ -7,6 +7,8 @@
 No thread waits for a model to load. An endpoint that has to wait is put aside, and comes back when the watch reports a
 change of its InferenceService, or after a pause where nothing is heard. So a few workers carry thousands of endpoints, and
 the number of writes at a time is the number of workers.
+
+A run ends when nothing is due. A run that follows does not: it waits to be told of endpoints (``wake``) until ``stop``.
 """
 
 from __future__ import annotations
@@ -17,13 +19,14 @@ import time
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
 
-from .._domain.errors import Refused
+from .._domain.errors import Refused, ServingError
 from .deployment import Deployment, Result, Settings
 from .ports import Cluster
 
 __all__ = ("Reconciler",)
 
 OnResult = t.Callable[[Result], None]
+Claim = t.Callable[[int, t.Optional[t.Collection[str]]], tuple[list[t.Any], float]]
 
 # Seconds between two looks at what other runs have in hand.
 _LOOK_AGAIN = 0.5
@@ -33,23 +36,25 @@ class Reconciler:
     """One run over what is due.
 
     :param open_store: gives a new connection to the store; each worker has its own
-    :param claim: number -> claims, and the database's time; no claims end the run when nothing is in flight
+    :param claim: number and ids (None for all) -> claims, and the database's time; no claims end the run when nothing is in flight
     :param others: claims that other runs hold, with ``refused``. The run waits for them, at most for the timeout: at its end
         every endpoint is what its row says, or told as failed
     :param in_flight: endpoints carried at a time
+    :param follow: go on until ``stop`` is called
     """
 
     def __init__(
         self,
         open_store: t.Callable[[], t.Any],
         cluster: Cluster,
-        claim: t.Callable[[int], tuple[list[t.Any], float]],
+        claim: Claim,
         settings: Settings,
         *,
         workers: int = 8,
         in_flight: int = 500,
         on_result: OnResult = lambda result: None,
         others: t.Callable[[], list[t.Any]] = list,
+        follow: bool = False,
     ) -> None:
         self._open_store = open_store
         self._cluster = cluster
@@ -59,6 +64,7 @@ class Reconciler:
         self._in_flight = in_flight
         self._on_result = on_result
         self._others = others
+        self._follow = follow
         self._lock = threading.Condition()
         self._ready: list[Deployment] = []
         self._later: list[tuple[float, int, Deployment]] = []
@@ -66,8 +72,10 @@ class Reconciler:
         self._heard: set[tuple[str, str]] = set()
         self._busy: set[tuple[str, str]] = set()
         self._waiting: dict[tuple[str, str], Deployment] = {}
-        self._carried: dict[tuple[str, str], Deployment] = {}
+        self._carried: dict[str, Deployment] = {}
+        self._named: set[str] = set()
         self._exhausted = False
+        self._stopping = False
         self._finished_since = False
         self._over = False
         self._waits_until: float | None = None
@@ -78,6 +86,8 @@ class Reconciler:
 
     def run(self) -> None:
         """Returns when everything that was due has come to its end; the first unexpected error is raised again."""
+        heartbeat = threading.Thread(target=self._keep_leases, name="leases", daemon=True)
+        heartbeat.start()
         try:
             with ThreadPoolExecutor(max_workers=self._workers) as pool:
                 try:
@@ -87,6 +97,7 @@ class Reconciler:
                     self._fail(error)
         finally:
             self._stop.set()
+            heartbeat.join()
             for store in self._stores[:1]:
                 for deployment in self._carried.values():
                     if not deployment.release(store):
@@ -95,6 +106,24 @@ class Reconciler:
                 store.close()
         if self._error is not None:
             raise self._error
+
+    def wake(self, ids: t.Collection[str] | None = None) -> None:
+        """Something may have to be done for these endpoints; None: look at all."""
+        with self._lock:
+            if ids is None:
+                self._exhausted = False
+            else:
+                self._named.update(ids)
+                for endpoint_id in ids:
+                    if endpoint_id in self._carried:
+                        self._look_again(self._carried[endpoint_id])
+            self._lock.notify_all()
+
+    def stop(self) -> None:
+        """Ends the run at once: what is unfinished is given back, and stays due."""
+        with self._lock:
+            self._stopping = True
+            self._lock.notify_all()
 
     def _work(self) -> None:
         try:
@@ -121,7 +150,7 @@ class Reconciler:
         """The next endpoint that can move; claims more where there is room; None when all is done."""
         with self._lock:
             while True:
-                if self._error is not None:
+                if self._error is not None or self._stopping:
                     return None
                 self._wake()
                 if self._ready:
@@ -129,10 +158,10 @@ class Reconciler:
                     self._busy.add(deployment.key)
                     return deployment
                 carried = len(self._waiting) + len(self._busy)
-                if not self._exhausted and carried < self._in_flight:
+                if (self._named or not self._exhausted) and carried < self._in_flight:
                     self._fill(self._in_flight - carried)
                     continue
-                if self._exhausted and not carried:
+                if self._exhausted and not carried and not self._follow:
                     if self._finished_since:
                         # Rows may have changed meanwhile, those that this run has carried among them.
                         self._exhausted = False
@@ -159,17 +188,19 @@ class Reconciler:
 
     def _fill(self, room: int) -> None:
         self._finished_since = False
-        claims, now = self._claim(room)
-        if not claims:
+        # All that is due covers whoever was named.
+        only = sorted(self._named)[:room] if self._exhausted else None
+        self._named.difference_update(self._named if only is None else only)
+        claims, now = self._claim(room, only)
+        if not claims and only is None:
             self._exhausted = True
-            return
         for claim in claims:
             if claim.refused:
                 self._on_result(self.refused(claim))
                 continue
             self._listen(claim.namespace)
             deployment = Deployment(claim, self._settings, now)
-            self._carried[deployment.key] = deployment
+            self._carried[claim.endpoint.id] = deployment
             self._ready.append(deployment)
         self._ready.reverse()
         self._lock.notify_all()
@@ -200,8 +231,11 @@ class Reconciler:
         with self._lock:
             self._busy.discard(deployment.key)
             if pause is None:
-                self._carried.pop(deployment.key, None)
+                self._carried.pop(deployment.result.id, None)
                 self._finished_since = True
+                if self._follow:
+                    # Its row may have changed meanwhile.
+                    self._named.add(deployment.result.id)
                 self._heard.discard(deployment.key)
                 self._on_result(deployment.result)
             elif deployment.key in self._heard:
@@ -212,6 +246,32 @@ class Reconciler:
                 self._sequence += 1
                 heapq.heappush(self._later, (time.monotonic() + pause, self._sequence, deployment))
             self._lock.notify()
+
+    def _look_again(self, deployment: Deployment) -> None:
+        deployment.row_changed()
+        if self._waiting.pop(deployment.key, None) is not None:
+            self._ready.append(deployment)
+        elif deployment.key in self._busy:
+            self._heard.add(deployment.key)
+
+    def _keep_leases(self) -> None:
+        """One statement for all that is carried: whoever waits for its turn would lose its endpoint meanwhile."""
+        store = None
+        while not self._stop.wait(self._settings.ttl / 3):
+            with self._lock:
+                carried = list(self._carried.values())
+            if not carried:
+                continue
+            try:
+                store = store or self._open_store()
+                kept = store.renew_all([deployment.claim for deployment in carried], self._settings.ttl)
+            except ServingError:
+                continue  # each endpoint renews its own when it moves, and tells what is wrong
+            for deployment in carried:
+                if deployment.result.id in kept:
+                    deployment.kept(kept[deployment.result.id])
+        if store is not None:
+            store.close()
 
     def _wake(self) -> None:
         now = time.monotonic()

@@ -25,7 +25,7 @@ def test_workers_share_what_is_due(world: Any, database: str) -> None:
         store = Store.connect(database)
         since, settings = store.now(), ClaimSettings()
 
-        def claim(room: int) -> tuple[list[Any], float]:
+        def claim(room: int, only: Any) -> tuple[list[Any], float]:
             return store.claim(f"worker-{number}", scope=Scope(), limit=room, ttl=60, settings=settings, since=since), store.now()
 
         engine = Reconciler(

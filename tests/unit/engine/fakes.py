@@ -79,6 +79,8 @@ class Database:
         self.log: list[str] = [] if log is None else log
         self.trouble = Trouble()
         self.lock = threading.Lock()
+        self.asked: list[list[str] | None] = []
+        self.renewed: list[int] = []
         self.open = 0
         self.time = 1000.0
 
@@ -100,13 +102,16 @@ class Database:
         row.leased = True
         return self.claimed(row)
 
-    def claim(self, room: int) -> tuple[list[Claim], float]:
+    def claim(self, room: int, only: t.Collection[str] | None = None) -> tuple[list[Claim], float]:
         self.trouble.meet("claim")
         with self.lock:
+            self.asked.append(None if only is None else sorted(only))
             due = [
                 row
                 for row in self.rows.values()
-                if not row.leased and row.endpoint.intent_hash not in (row.applied_hash, row.attempted_hash)
+                if not row.leased
+                and row.endpoint.intent_hash not in (row.applied_hash, row.attempted_hash)
+                and (only is None or row.endpoint.id in only)
             ][:room]
             claims = []
             for row in due:
@@ -138,6 +143,12 @@ class Store:
 
     def renew(self, claim: Claim, ttl: float) -> str:
         return self._mine("renew", claim).endpoint.intent_hash
+
+    def renew_all(self, claims: t.Iterable[Claim], ttl: float) -> dict[str, str]:
+        self.database.trouble.meet("renew_all")
+        rows = {claim.endpoint.id: (self.database.rows[claim.endpoint.id], claim.epoch) for claim in claims}
+        self.database.renewed.append(len(rows))
+        return {name: row.endpoint.intent_hash for name, (row, epoch) in rows.items() if row.epoch == epoch}
 
     def reload(self, claim: Claim) -> Claim:
         return self.database.claimed(self._mine("reload", claim))

@@ -114,9 +114,9 @@ def test_no_more_than_asked_are_carried_at_a_time(in_flight: int) -> None:
     run = Run(12)
     most = 0
 
-    def claim(room: int) -> t.Any:
+    def claim(room: int, only: t.Collection[str] | None) -> t.Any:
         nonlocal most
-        claims = run.database.claim(room)
+        claims = run.database.claim(room, only)
         most = max(most, sum(row.leased for row in run.rows))
         return claims
 
@@ -256,3 +256,111 @@ class TestTrouble:
         assert time.monotonic() - began < 5
         assert not any(row.leased for row in run.rows)
         assert run.database.open == 0
+
+
+class TestFollow:
+    """A run that goes on until it is stopped."""
+
+    @staticmethod
+    def following(run: Run, **options: t.Any) -> tuple[Reconciler, threading.Thread]:
+        reconciler = run.reconciler(follow=True, **options)
+        thread = threading.Thread(target=reconciler.run, daemon=True)
+        thread.start()
+        return reconciler, thread
+
+    @staticmethod
+    def end(reconciler: Reconciler, thread: threading.Thread) -> None:
+        reconciler.stop()
+        thread.join(timeout=5)
+        assert not thread.is_alive()
+
+    def test_what_comes_later_is_done_when_it_is_named_and_only_that_is_looked_at(self) -> None:
+        run = Run(3)
+        reconciler, thread = self.following(run)
+        assert until(lambda: len(run.results) == 3)
+        late = run.database.add(endpoint(id=str(uuid.UUID(int=77 << 96 | 1)), name="late"))
+        asked = len(run.database.asked)
+        reconciler.wake([late.endpoint.id])
+        assert until(lambda: late.applied_hash is not None)
+        assert run.database.asked[asked:][0] == [late.endpoint.id]
+        assert None not in run.database.asked[asked:]
+        self.end(reconciler, thread)
+
+    def test_a_look_at_all_finds_what_nobody_has_named(self) -> None:
+        run = Run(1)
+        reconciler, thread = self.following(run)
+        assert until(lambda: len(run.results) == 1)
+        late = run.database.add(endpoint(id=str(uuid.UUID(int=77 << 96 | 1)), name="late"))
+        reconciler.wake(["somebody-else"])
+        reconciler.wake()
+        assert until(lambda: late.applied_hash is not None)
+        self.end(reconciler, thread)
+
+    def test_one_that_loads_slowly_delays_no_other(self) -> None:
+        run = Run(1, poll_seconds=SELDOM)
+        run.cluster.ticking = False
+        reconciler, thread = self.following(run)
+        assert until(lambda: len(run.cluster.services) == 1)
+        late = run.database.add(endpoint(id=str(uuid.UUID(int=77 << 96 | 1)), name="late"))
+        reconciler.wake([late.endpoint.id])
+        assert until(lambda: len(run.cluster.services) == 2)
+        self.end(reconciler, thread)
+
+    def test_a_row_that_changes_while_it_is_carried_is_followed_at_once(self) -> None:
+        run = Run(1, poll_seconds=SELDOM)
+        (row,) = run.rows
+        run.cluster.ticking = False
+        reconciler, thread = self.following(run)
+        assert run.cluster.observed.acquire(timeout=5)
+        assert run.cluster.observed.acquire(timeout=5)
+        run.database.change(row.endpoint.id, artifact_uri="s3://models/m2/", intent_hash="h2")
+        run.cluster.ticking = True
+        reconciler.wake([row.endpoint.id])
+        assert until(lambda: run.cluster.touch(NAMESPACE, row.name) or row.applied_hash == "h2")
+        self.end(reconciler, thread)
+
+    def test_a_row_that_changes_at_the_last_moment_is_taken_again(self) -> None:
+        run = Run(1)
+        (row,) = run.rows
+
+        def again(result: Result) -> None:
+            run.results.append(result)
+            if len(run.results) == 1:
+                run.database.change(row.endpoint.id, artifact_uri="s3://models/m2/", intent_hash="h2")
+
+        reconciler, thread = self.following(run, on_result=again)
+        assert until(lambda: row.applied_hash == "h2")
+        self.end(reconciler, thread)
+
+    def test_stopped_it_gives_back_what_is_unfinished(self) -> None:
+        run = Run(3, poll_seconds=SELDOM)
+        run.cluster.ticking = False
+        reconciler, thread = self.following(run)
+        assert until(lambda: len(run.cluster.services) == 3)
+        self.end(reconciler, thread)
+        assert not any(row.leased for row in run.rows)
+        assert run.database.open == 0
+
+
+def test_leases_are_kept_for_all_that_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run(5, poll_seconds=SELDOM)
+    run.cluster.ticking = False
+    reconciler = Reconciler(
+        lambda: Store(run.database),
+        run.cluster,
+        run.database.claim,
+        Settings(timeout=15.0, ttl=0.03),
+        workers=2,
+        on_result=run.results.append,
+        follow=True,
+    )
+    thread = threading.Thread(target=reconciler.run, daemon=True)
+    thread.start()
+    assert until(lambda: 5 in run.database.renewed)
+    # A row that was changed is seen by the same statement.
+    run.database.trouble.next("renew_all", Unavailable("away for once"))
+    assert until(lambda: run.database.renewed.count(5) > 2)
+    reconciler.stop()
+    thread.join(timeout=5)
+    assert not thread.is_alive()
+    assert run.database.open == 0

@@ -50,7 +50,9 @@ class Removal(Run):
             outcome.before = outcome.after = self._objects.get(outcome.item)
 
     def _check_others(self, found: list[Document], what: str, field: str, force: bool) -> None:
-        listed = {outcome.item.key for outcome in self.outcomes}
+        # As they are on the cluster: a document may name a namespace where its kind has none (KServe's ClusterStorageContainer).
+        live = [outcome.before for outcome in self.outcomes if outcome.before is not None]
+        listed = {one.key for one in collect("cluster", live)}
         others = [one for one in collect("cluster", found) if one.key not in listed]
         if not others:
             return

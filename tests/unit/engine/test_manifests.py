@@ -242,6 +242,23 @@ def test_a_definition_in_use_stays_unless_forced(cluster: Cluster) -> None:
     assert cluster.log == ["Widget", "Widget", "ConfigMap", "CustomResourceDefinition", "Namespace"]
 
 
+def test_a_namespace_that_a_document_names_in_vain_does_not_make_its_object_anothers(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Objects of kinds without namespaces come back without one, whatever was applied."""
+
+    def bare(found: Any) -> Any:
+        return found and {**found, "metadata": {**found["metadata"], "namespace": None}}
+
+    appliance(cluster, *ALL).run()
+    get, instances = cluster.get, cluster.instances
+    monkeypatch.setattr(cluster, "get", lambda item: bare(get(item)) if item.kind == "Widget" else get(item))
+    monkeypatch.setattr(cluster, "instances", lambda definition: [bare(one) for one in instances(definition)])
+    run = removal(cluster, *ALL, delete_crds=True)
+    run.run()
+    assert actions(run)["CustomResourceDefinition"] == "deleted"
+
+
 SETTINGS = document("ConfigMap", name="settings", data={"json": '{"a": 1, "b": 1}', "plain": "x"})
 READER = document("Deployment", "apps/v1", name="reader", spec={"template": {"spec": {}}})
 

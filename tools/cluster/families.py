@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from . import previous
+
 GO_FOLDER = Path(__file__).parent / "go"
 KUBERNETES = "v1.34.3"
 KNATIVE = ("controller", "webhook", "autoscaler", "activator", "queue")
@@ -123,5 +125,11 @@ FAMILIES: tuple[Family, ...] = (
         {"prometheus": 125},
         archive="github.com/prometheus/prometheus",
         overlay={"plugins/plugins.go": "plugins.go"},
+    ),
+    Family(
+        previous.GROUP,
+        tuple(Binary(f"{previous.GROUP}-{name}", f"./cmd/{name}", previous.GROUP) for name in ("manager", "agent")),
+        {previous.GROUP: 300},
+        archive="github.com/kserve/kserve",
     ),
 )

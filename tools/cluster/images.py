@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import versions
+from . import previous, versions
 from .nodefiles import PAUSE
 from .oci import PATH, Image, Layer
 
@@ -45,13 +45,13 @@ _BUSYBOX = (
 
 @dataclass(frozen=True)
 class Sources:
-    """Where the parts are: a binary by name, unpacked wheels by name, Debian's programs, and single files."""
+    """Where the parts are: a binary by name, unpacked wheels by name, Debian's programs, and KServe's entrypoint by version."""
 
     binary: Callable[[str], Path]
     wheel: Callable[[str], Path]
     debian: Callable[[str], Path]
     debian_base: Callable[[], Path]
-    storage_entrypoint: Callable[[], Path]
+    storage_entrypoint: Callable[[str], Path]
 
 
 def program(name: str, source: Path, place: str, user: str = NOBODY) -> Image:
@@ -119,19 +119,21 @@ def triton(s: Sources) -> list[Image]:
         (STATIC, Layer(files={"/usr/bin/weed": str(weed)})),
         ("/usr/bin/weed",),
     )
+    initializer = _storage_initializer(s, versions.KSERVE, "storage-initializer")
+    return [s3, initializer, _triton_server(s.wheel("triton"), debian)]
+
+
+def _storage_initializer(s: Sources, version: str, wheel: str) -> Image:
     script = "/storage-initializer/scripts/initializer-entrypoint"
-    packages = Layer(
-        files={"/prod_venv/site": str(s.wheel("storage-initializer")), script: str(s.storage_entrypoint())}
-    )
-    initializer = Image(
-        f"docker.io/kserve/storage-initializer:{versions.KSERVE}",
-        (debian, packages),
+    packages = Layer(files={"/prod_venv/site": str(s.wheel(wheel)), script: str(s.storage_entrypoint(version))})
+    return Image(
+        f"docker.io/kserve/storage-initializer:{version}",
+        (Layer(tar=str(s.debian_base())), packages),
         ("python3", script),
         user="1000:1000",
         env={"PYTHONPATH": "/prod_venv/site", "PYTHONDONTWRITEBYTECODE": "1"},
         folder="/work",
     )
-    return [s3, initializer, _triton_server(s.wheel("triton"), debian)]
 
 
 def _triton_server(wheel: Path, debian: Layer) -> Image:
@@ -196,6 +198,15 @@ def prometheus(s: Sources) -> list[Image]:
     ]
 
 
+def kserve_previous(s: Sources) -> list[Image]:
+    group, version = previous.GROUP, previous.VERSION
+    return [
+        program(f"docker.io/kserve/kserve-controller:{version}", s.binary(f"{group}-manager"), "/manager"),
+        program(f"docker.io/kserve/agent:{version}", s.binary(f"{group}-agent"), "/ko-app/agent"),
+        _storage_initializer(s, version, f"storage-initializer-{version}"),
+    ]
+
+
 BY_GROUP: dict[str, Callable[[Sources], list[Image]]] = {
     "base": base,
     "knative": knative,
@@ -206,4 +217,5 @@ BY_GROUP: dict[str, Callable[[Sources], list[Image]]] = {
     "kyverno": kyverno,
     "kyverno-cli": lambda _: [],
     "prometheus": prometheus,
+    previous.GROUP: kserve_previous,
 }

@@ -10,16 +10,22 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from . import gobuild, modules, monitoring, releases, render, versions, wheels
+from . import gobuild, modules, monitoring, previous, releases, render, versions, wheels
 from .families import FAMILIES
 from .kube import Json
 from .layout import Home
+
+KSERVE = "github.com/kserve/kserve"
+RELEASES = {**releases.BY_GROUP, previous.GROUP: previous.releases}
+# The storage initializer's entrypoint: group, the family whose module holds it, and its version.
+ENTRYPOINTS = {"triton": ("kubernetes", versions.KSERVE), previous.GROUP: (previous.GROUP, previous.VERSION)}
 
 
 def file(home: Home, group: str) -> Path:
     """The key covers the modules that the manifests come from, and the code that renders them."""
     keys = [family.key() for family in FAMILIES if family.wanted([group])]
-    code = [Path(str(module.__file__)).read_text() for module in (render, releases, monitoring, versions)]
+    ours = (render, releases, monitoring, versions, *([previous] if group == previous.GROUP else []))
+    code = [Path(str(module.__file__)).read_text() for module in ours]
     digest = hashlib.sha256(json.dumps([group, keys, code]).encode()).hexdigest()[:12]
     return home.manifests / f"{group}-{digest}.json"
 
@@ -41,15 +47,13 @@ def write(home: Home, group: str) -> None:
         helm=wheels.helm(home),
     )
     rendered = render.BY_GROUP[group](tools) if group in render.BY_GROUP else []
-    if group == "triton":
-        script = (
-            tools.module("kubernetes", "github.com/kserve/kserve")
-            / "python/storage-initializer/scripts/initializer-entrypoint"
-        )
+    if group in ENTRYPOINTS:
+        family, version = ENTRYPOINTS[group]
+        script = tools.module(family, KSERVE) / "python/storage-initializer/scripts/initializer-entrypoint"
         home.manifests.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(script, storage_entrypoint(home))
-    if group in releases.BY_GROUP:
-        releases.write(release_folder(home, group), releases.BY_GROUP[group](tools))
+        shutil.copyfile(script, storage_entrypoint(home, version))
+    if group in RELEASES:
+        releases.write(release_folder(home, group), RELEASES[group](tools))
     target = file(home, group)
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_suffix(".partial")
@@ -57,9 +61,9 @@ def write(home: Home, group: str) -> None:
     partial.rename(target)
 
 
-def storage_entrypoint(home: Home) -> Path:
+def storage_entrypoint(home: Home, version: str) -> Path:
     """KServe's own entrypoint of the storage initializer, for its image."""
-    return home.manifests / f"initializer-entrypoint-{versions.KSERVE}"
+    return home.manifests / f"initializer-entrypoint-{version}"
 
 
 def _parser(home: Home) -> Callable[[str], list[Json]]:

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import debian, gobuild, images, manifests, wheels
+from . import debian, gobuild, images, manifests, previous, wheels
 from .families import Binary, Family
 from .layout import Home
 from .locks import held
@@ -20,7 +20,7 @@ from .shell import run
 BASE_PACKAGES = ("python3", "python3-numpy", "libpython3.11", "ca-certificates", "busybox-static")
 BASE_SUITE = "bookworm"
 GO_CACHES = "go-caches"
-NEEDS_BASE = ("knative", "triton")
+NEEDS_BASE = ("knative", "triton", previous.GROUP)
 
 
 def debian_base(home: Home) -> Path:
@@ -51,7 +51,7 @@ def sources(home: Home) -> images.Sources:
         wheel=lambda name: wheels.folder(home, by_name[name]),
         debian=lambda name: debian.program(home, name),
         debian_base=lambda: debian_base(home),
-        storage_entrypoint=lambda: manifests.storage_entrypoint(home),
+        storage_entrypoint=lambda version: manifests.storage_entrypoint(home, version),
     )
 
 

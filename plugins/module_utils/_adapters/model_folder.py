@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import io
 import os
 import typing as t
 from collections.abc import Callable, Iterator
@@ -18,25 +19,36 @@ from fnmatch import fnmatch
 from .._domain.errors import InvalidIntent
 from .._domain.model_config import Config, Problem, scan
 from .._domain.repository import CONFIG, File, ModelFolder
+from .parallel import several
 
 __all__ = ("LocalFile", "Parser", "config_parser", "hash_files", "model_names", "read_model", "reading")
 
 Parser = Callable[[str], t.Optional[Problem]]
 
 _CHUNK = 1024 * 1024
+_WORTH_A_THREAD = 1024 * 1024  # a smaller file is read sooner than it is handed over
 _GIVE_ROOT = "give the folder that holds the model folders"
 
 
 @dataclass(frozen=True)
 class LocalFile:
-    """A file to publish, and the state of it on disc when its content was read."""
+    """A file to publish, and the state of it on disc when its content was read.
+
+    :param content: of a file that is on no disc; ``source`` is its name in messages then
+    """
 
     file: File
     source: str
     mtime_ns: int
+    content: bytes | None = None
+
+    def open(self) -> t.BinaryIO:
+        return open(self.source, "rb") if self.content is None else io.BytesIO(self.content)
 
     def unchanged(self) -> bool:
         """Whether the file still is what was read, as far as its size and its time tell."""
+        if self.content is not None:
+            return True
         now = os.stat(self.source)
         return (now.st_size, now.st_mtime_ns) == (self.file.size, self.mtime_ns)
 
@@ -92,19 +104,36 @@ def read_model(
     return ModelFolder(name, source, sizes, folders, links, config)
 
 
-def hash_files(root: str, model: ModelFolder) -> list[LocalFile]:
-    """Read every file of the model once, a chunk at a time. ``File.path`` begins with the model's name."""
-    found = []
-    for relative in sorted(model.sizes):
+def hash_files(root: str, model: ModelFolder, seen: Callable[[int, int], None] | None = None) -> list[LocalFile]:
+    """Read every file of the model once, a chunk at a time. ``File.path`` begins with the model's name.
+
+    :param seen: called with the bytes and the files that have been read since the last time, from several threads
+    """
+    tell = seen or (lambda size, files: None)
+    found: dict[str, LocalFile] = {}
+
+    def read(relative: str) -> None:
         source = os.path.join(root, model.source, *relative.split("/"))
-        with reading(source), open(source, "rb") as stream:
-            before = os.fstat(stream.fileno())
-            content = hashlib.sha256()
-            while chunk := stream.read(_CHUNK):
-                content.update(chunk)
-        file = File(f"{model.name}/{relative}", before.st_size, content.hexdigest())
-        found.append(LocalFile(file, source, before.st_mtime_ns))
-    return found
+        with reading(source):
+            found[relative] = _hash_file(f"{model.name}/{relative}", source, tell)
+
+    big = [relative for relative, size in model.sizes.items() if size > _WORTH_A_THREAD]
+    for relative in model.sizes.keys() - set(big):
+        read(relative)
+    several(read, big, workers=os.cpu_count() or 1)
+    return [found[relative] for relative in sorted(found)]
+
+
+def _hash_file(path: str, source: str, tell: Callable[[int, int], None]) -> LocalFile:
+    content = hashlib.sha256()
+    with open(source, "rb", buffering=0) as stream:
+        before = os.fstat(stream.fileno())
+        buffer = memoryview(bytearray(min(_CHUNK, before.st_size + 1)))
+        while size := stream.readinto(buffer):
+            content.update(buffer[:size])
+            tell(size, 0)
+    tell(0, 1)
+    return LocalFile(File(path, before.st_size, content.hexdigest()), source, before.st_mtime_ns)
 
 
 def config_parser() -> Parser | None:

@@ -12,6 +12,7 @@ from .middleman import Middleman
 
 Publish = Callable[..., dict[str, Any]]
 Keys = Callable[[], list[str]]
+MIB = 1024 * 1024
 
 
 @pytest.mark.parametrize(
@@ -84,15 +85,37 @@ def test_an_alias_that_is_half_overwritten_does_not_count_as_complete(
     assert "models/.aliases/triton%2Fadd_sub.json" not in keys()
 
 
-def test_a_file_that_changes_meanwhile(publish: Publish, keys: Keys, middleman: Middleman, models: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "size", "when"),
+    [
+        ("config.pbtxt", 1000, "GET"),  # between its hashing and its sending
+        ("1/weights.bin", 9 * MIB, "PUT"),  # between two of its parts
+    ],
+)
+def test_a_file_that_changes_meanwhile(
+    publish: Publish,
+    client: Any,
+    bucket: str,
+    keys: Keys,
+    middleman: Middleman,
+    models: Path,
+    name: str,
+    size: int,
+    when: str,
+) -> None:
+    file = models / "add_sub" / name
+    if not file.exists():
+        file.write_bytes(bytes(size))
+
     def change(method: str, path: str) -> None:
-        if path.endswith("config.pbtxt"):
-            (models / "add_sub/config.pbtxt").write_text("other content\n")
+        if method == when and (when == "GET" or path.endswith(name)):
+            file.write_text("other content\n")
 
     middleman.intervene = change
     result = publish()
     assert "changed while it was published" in result["msg"]
-    assert not [key for key in keys() if key.endswith(".json")]
+    assert not [key for key in keys() if key.endswith((".json", name))]
+    assert "Uploads" not in client.list_multipart_uploads(Bucket=bucket)
 
 
 def test_a_broken_repository_is_refused_before_the_first_request(

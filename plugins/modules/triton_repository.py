@@ -14,6 +14,12 @@ description:
   - Checks the model folders of a Triton model repository and publishes them to S3 or MinIO under a prefix that names
     their content, C(<prefix>/<repository>/<digest>/<model>/...). What lies there never changes, so a deployed model
     version stays what it was, and going back to it works.
+  - The checks find what Triton refuses or hangs on, in C(config.pbtxt) (syntax, batches, inputs and outputs, instances,
+    versions, warm-up, the steps and tensors of ensembles) and in C(model.py), which is read and never run; what KServe
+    leaves out or an object store does not hold; links out of O(src); and what looks like a credential. Each finding has
+    the file, the line, the problem and the cure. Nothing is sent while one of them is fatal.
+  - A version folder without files, such as an ensemble's, is published with a C(placeholder.txt), as object stores have
+    no empty folders. O(src) stays as it is, and RV(digest) covers it.
   - The record C(<prefix>/<repository>/<digest>.json) with the SHA-256 of every file is written when everything else is
     there. A publication without its record is not complete, and is sent again by the next run.
   - Publishing the same content again sends nothing. Objects that were changed, removed or added below the prefix since
@@ -31,7 +37,8 @@ options:
     default: present
   src:
     description:
-      - The model repository on this host, which is the folder around the model folders.
+      - The model repository on this host, which is the folder around the model folders. The folder of one model, or of
+        one of its versions, is refused with the one that is meant.
       - Required with O(state=present).
     type: path
   models:
@@ -53,6 +60,31 @@ options:
     type: list
     elements: str
     default: [__pycache__, '*.pyc', .git, .gitignore, .ipynb_checkpoints, .DS_Store]
+  gpu:
+    description:
+      - The C(gpu) that the endpoint has in its C(runtime_config), V(true) for one, V(false) for none, or a number.
+      - An instance group on a GPU that the endpoint does not give is refused. Where this is not given it is warned of.
+    type: raw
+  backends:
+    description:
+      - Backends that the server has beyond those of NVIDIA's images. A config that names any other is refused, unless its
+        C(libtriton_<backend>.so) lies in the model's folder.
+    type: list
+    elements: str
+    default: []
+  max_total_size:
+    description:
+      - Most bytes of all files together, such as V(20GB). A pod copies them to its own disc before it starts.
+      - Units count in 1024.
+    type: bytes
+  allow_secrets:
+    description:
+      - Shell patterns of paths below O(src), such as V(add_sub/1/test.pem), of files that are no secrets although they
+        look so.
+      - Looked at are the names of all files, and the content of texts up to 4 MiB. What is found is never shown.
+    type: list
+    elements: str
+    default: []
   repository:
     description: Name of the repository in the bucket.
     type: str
@@ -117,6 +149,14 @@ EXAMPLES = r"""
     bucket: mlops-artifacts
     alias: triton/add_sub
 
+- name: Publish everything for an endpoint with one GPU, at most 20 GiB
+  mlops.serving.triton_repository:
+    src: ./model-repository
+    repository: vision
+    bucket: mlops-artifacts
+    gpu: true
+    max_total_size: 20GB
+
 - name: Remove the first publication
   mlops.serving.triton_repository:
     state: absent
@@ -129,7 +169,7 @@ RETURN = r"""
 storage_uri:
   description:
     - Address of the publication, for C(artifact_uri) of a model version or C(storageUri) of an InferenceService.
-  returned: always
+  returned: success
   type: str
   sample: s3://mlops-artifacts/models/add_sub/5f0c…/
 alias_uri:
@@ -203,16 +243,21 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._adapters.artifacts import Artifacts
-from ..module_utils._adapters.model_folder import LocalFile, config_parser, hash_files, model_names, read_model
+from ..module_utils._adapters.model_folder import LocalFile, hash_files, placeholder_files
+from ..module_utils._adapters.model_reader import model_names, read_model
+from ..module_utils._adapters.model_schema import config_parser
 from ..module_utils._ansible.argspec import serving_spec
 from ..module_utils._ansible.connections import artifacts_parameters
 from ..module_utils._ansible.module import Result, diff, run
+from ..module_utils._domain import checks
 from ..module_utils._domain.errors import InvalidIntent, NotFound
+from ..module_utils._domain.model_layout import ModelFolder
+from ..module_utils._domain.model_limits import check_limits
+from ..module_utils._domain.model_rules import check_models
 from ..module_utils._domain.repository import (
     Location,
     Published,
     alias_location,
-    check,
     digest_of,
     location,
     neighbours,
@@ -229,6 +274,10 @@ OPTIONS: dict[str, dict[str, t.Any]] = {
         "options": {"name": {"type": "str", "required": True}, "path": {"type": "str"}},
     },
     "exclude": {"type": "list", "elements": "str", "default": EXCLUDE},
+    "gpu": {"type": "raw"},
+    "backends": {"type": "list", "elements": "str", "default": []},
+    "max_total_size": {"type": "bytes"},
+    "allow_secrets": {"type": "list", "elements": "str", "default": []},
     "repository": {"type": "str", "required": True},
     "bucket": {"type": "str", "required": True},
     "create_bucket": {"type": "bool", "default": False},
@@ -242,7 +291,10 @@ def publish(module: AnsibleModule, result: Result) -> None:
     params = module.params
     if params["digest"] is not None:
         raise InvalidIntent("follows from the content", field="digest", cure="leave it out, or set state to absent")
-    files = _read_repository(module, result)
+    models = _read_models(module, result)
+    _check_models(module, models, result)
+    files = _hash_models(module, models)
+    result["files"] = [{"path": each.file.path, "size": each.file.size, "sha256": each.file.sha256} for each in files]
     digest = digest_of(each.file for each in files)
     places = _places(params, digest, result)
     store = Artifacts(params["bucket"], artifacts_parameters(module))
@@ -275,7 +327,9 @@ def withdraw(module: AnsibleModule, result: Result) -> None:
     if not params["digest"] and not params["src"]:
         cure = "give digest or src"
         raise InvalidIntent("what to remove is not clear", field="state", value="absent", cure=cure)
-    digest = params["digest"] or digest_of(each.file for each in _read_repository(module, {}))
+    digest = params["digest"]
+    if not digest:  # also of what today's checks would refuse: it may have been published before them
+        digest = digest_of(each.file for each in _hash_models(module, _read_models(module, {})))
     places = _places(params, digest, result)
     store = Artifacts(params["bucket"], artifacts_parameters(module))
     if not store.exists():
@@ -288,34 +342,60 @@ def withdraw(module: AnsibleModule, result: Result) -> None:
             result["diff"].append(diff(_lines(removed), "", header=place.uri))
 
 
-def _read_repository(module: AnsibleModule, result: Result) -> list[LocalFile]:
-    """The files to publish; nothing is left to hope once this returns, or it raises with all that is wrong."""
-    root, exclude = module.params["src"], module.params["exclude"]
+def _read_models(module: AnsibleModule, result: Result) -> list[ModelFolder]:
+    params = module.params
     parser = config_parser()
-    names = model_names(root, exclude)
-    wanted = module.params["models"] or [{"name": name, "path": None} for name in names]
+    result["schema_checked"] = parser is not None
+    names = model_names(params["src"], params["exclude"])
+    wanted = params["models"] or [{"name": name, "path": None} for name in names]
     if len({each["name"] for each in wanted}) < len(wanted):
         raise InvalidIntent("names a model twice", field="models", cure="give every model a name of its own")
-    models = [read_model(root, each["name"], each["path"] or each["name"], exclude, parser) for each in wanted]
-    findings = [finding for model in models for finding in check(model)]
-    result["schema_checked"] = parser is not None
+    return [
+        read_model(
+            params["src"],
+            each["name"],
+            each["path"] or each["name"],
+            params["exclude"],
+            parser,
+            params["allow_secrets"],
+        )
+        for each in wanted
+    ]
+
+
+def _check_models(module: AnsibleModule, models: list[ModelFolder], result: Result) -> None:
+    """Nothing is left to hope once this returns, or it raises with all that is wrong."""
+    params = module.params
+    gpus = None if params["gpu"] is None else checks.gpu("gpu", params["gpu"])
+    findings = check_models(models, gpus=gpus, backends=params["backends"])
+    # A digest has its length whatever it is, so that keys are measured before anything is read.
+    prefixes = [each.prefix for each in _locations(params, "0" * 64)]
+    findings += check_limits(models, prefixes, params["max_total_size"])
     result["findings"] = [finding.as_dict() for finding in findings]
     fatal = [str(finding) for finding in findings if finding.fatal]
     if fatal:
         what = f"cannot be served, and nothing was sent: {'; '.join(fatal)}"
-        raise InvalidIntent(what, field="src", value=root)
+        raise InvalidIntent(what, field="src", value=params["src"])
     for finding in findings:
         module.warn(str(finding))
-    files = [file for model in models for file in hash_files(root, model)]
-    result["files"] = [{"path": each.file.path, "size": each.file.size, "sha256": each.file.sha256} for each in files]
-    return files
+
+
+def _hash_models(module: AnsibleModule, models: list[ModelFolder]) -> list[LocalFile]:
+    root = module.params["src"]
+    return [file for model in models for file in (*hash_files(root, model), *placeholder_files(model))]
+
+
+def _locations(params: dict[str, t.Any], digest: str) -> list[Location]:
+    places = [location(params["bucket"], params["prefix"], params["repository"], digest)]
+    if params["alias"]:
+        places.append(alias_location(params["bucket"], params["prefix"], params["alias"]))
+    return places
 
 
 def _places(params: dict[str, t.Any], digest: str, result: Result) -> list[Location]:
-    places = [location(params["bucket"], params["prefix"], params["repository"], digest)]
+    places = _locations(params, digest)
     result.update(digest=digest, storage_uri=places[0].uri, uploaded=[], removed=[], bucket_created=False, diff=[])
     if params["alias"]:
-        places.append(alias_location(params["bucket"], params["prefix"], params["alias"]))
         result["alias_uri"] = places[1].uri
     return places
 

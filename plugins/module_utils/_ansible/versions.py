@@ -14,6 +14,7 @@ from .._adapters.postgres import Row
 from .._adapters.scope import check_uuid
 from .._domain.errors import InvalidIntent, NotFound, Refused, ServingError
 from .._domain.intent import check_payload
+from .._domain.model_address import check_own_layout
 from .connections import open_store
 from .endpoints import is_id
 from .module import Result, diff
@@ -176,6 +177,7 @@ def _check_artifact(uri: str) -> None:
         check_payload("kserve", None, None, None, endpoint_name="", artifact_uri=uri)
     except ServingError as error:
         raise InvalidIntent(error.what, field="artifact_uri", value=uri, cure=error.cure) from None
+    check_own_layout("artifact_uri", uri)
 
 
 def _shown(row: Row | None) -> Row:

@@ -14,6 +14,7 @@ from . import checks
 from .errors import InvalidIntent, ServingError
 from .keys import canonical_keys
 from .marks import check_not_reserved
+from .model_address import repository_uri
 from .versions import KNATIVE, STANDARD, normal_mode
 
 __all__ = ("Endpoint", "Intent", "check_payload", "parse")
@@ -280,8 +281,7 @@ def _artifact(endpoint: Endpoint, triton: bool) -> str:
             value=uri,
             cure="use s3://bucket/prefix/ or one of " + ", ".join(_SCHEMES),
         )
-    # The storage initializer matches the prefix as text: without the slash add_sub fetches add_sub_v2 too.
-    return uri + "/" if triton and uri.startswith("s3://") and not uri.endswith("/") else uri
+    return repository_uri("model_versions.artifact_uri", uri) if triton else uri
 
 
 def _batcher(where: str, given: t.Any) -> dict[str, int] | None:

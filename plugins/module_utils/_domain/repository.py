@@ -2,11 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A Triton model repository: what must be right about it, its digest, and where it lies in a bucket.
+"""A published Triton model repository: its digest, where it lies in a bucket, and what a publication sends.
 
-The rules of layout are what Triton 2.49 does with each case; tests/integration/triton holds them against a real server.
-The rules about empty files and about prefixes come from KServe's storage initializer: it copies every object whose key
-begins with the text of the ``storageUri``, and leaves out those without content.
+The rules about prefixes come from KServe's storage initializer: it copies every object whose key begins with the text of
+the ``storageUri``.
 """
 
 from __future__ import annotations
@@ -17,18 +16,15 @@ import typing as t
 from dataclasses import asdict, dataclass, field
 
 from .errors import InvalidIntent
-from .model_config import Config
+from .model_layout import NAME
 
 __all__ = (
     "File",
-    "Finding",
     "Location",
-    "ModelFolder",
     "Plan",
     "Published",
     "Stored",
     "alias_location",
-    "check",
     "digest_of",
     "location",
     "neighbours",
@@ -37,54 +33,9 @@ __all__ = (
     "record_of",
 )
 
-CONFIG = "config.pbtxt"
 RECORD_FORMAT = 1
 
-_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*\Z")
-_VERSION = re.compile(r"^(0|[1-9][0-9]*)\Z")
 _DIGEST = re.compile(r"^[0-9a-f]{64}\Z")
-_LOOKS_LIKE_VERSION = re.compile(r"^[vV]?[0-9]+\Z")
-
-
-@dataclass(frozen=True)
-class ModelFolder:
-    """One model on disc. Paths are relative to its folder, with slashes.
-
-    :param name: the name it is published and called under
-    :param source: its folder as the user knows it, for messages
-    :param sizes: bytes of each file that would be published
-    :param folders: every folder below, empty ones too
-    :param links: symbolic links that cannot be published, with the reason
-    """
-
-    name: str
-    source: str
-    sizes: t.Mapping[str, int]
-    folders: t.Collection[str] = ()
-    links: t.Mapping[str, str] = field(default_factory=dict)
-    config: Config | None = None
-
-    @property
-    def versions(self) -> list[str]:
-        return sorted((each for each in self.folders if _VERSION.match(each)), key=int)
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something about a repository that will not work (or, not ``fatal``, that may surprise)."""
-
-    path: str
-    problem: str
-    cure: str
-    line: int | None = None
-    fatal: bool = True
-
-    def __str__(self) -> str:
-        place = f"{self.path}:{self.line}" if self.line else self.path
-        return f"{place}: {self.problem} ({self.cure})"
-
-    def as_dict(self) -> dict[str, t.Any]:
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -152,76 +103,6 @@ class Plan:
     changed: bool
 
 
-def check(model: ModelFolder) -> list[Finding]:
-    """Everything wrong with one model, in the order in which a person would mend it."""
-    rules = (_check_names, _check_links, _check_config, _check_versions, _check_empty)
-    return [finding for rule in rules for finding in rule(model)]
-
-
-def _check_names(model: ModelFolder) -> t.Iterator[Finding]:
-    if not _NAME.match(model.name):
-        cure = "use letters, digits, dots, dashes and underscores, beginning with a letter or a digit"
-        yield Finding(model.source, f"'{model.name}' cannot be the name of a model", cure)
-    for path in model.sizes:
-        if not path.isprintable():
-            yield Finding(f"{model.source}/{path!r}", "the name holds characters that cannot be printed", "rename it")
-
-
-def _check_links(model: ModelFolder) -> t.Iterator[Finding]:
-    for path, reason in sorted(model.links.items()):
-        yield Finding(f"{model.source}/{path}", reason, "put a copy of the file in its place")
-
-
-def _check_config(model: ModelFolder) -> t.Iterator[Finding]:
-    path, config = f"{model.source}/{CONFIG}", model.config
-    if config is None:
-        yield Finding(path, "there is no such file", "describe the model in it: name, backend, inputs and outputs")
-        return
-    if config.problem:
-        place = f" (column {config.problem.column})" if config.problem.column else ""
-        yield Finding(path, f"{config.problem.message}{place}", "correct it, as Triton refuses it", config.problem.line)
-    name = config.get("name")
-    if name and name != model.name:
-        cure = f"write '{model.name}', or leave the name out, and Triton takes the folder's"
-        yield Finding(path, f"the name is '{name}' but the model's folder is '{model.name}'", cure, config.line("name"))
-
-
-def _check_versions(model: ModelFolder) -> t.Iterator[Finding]:
-    strange = [each for each in sorted(model.folders) if _LOOKS_LIKE_VERSION.match(each) and each not in model.versions]
-    for folder in strange:
-        cure = "name version folders 1, 2, 3, without zeros in front"
-        yield Finding(f"{model.source}/{folder}", "Triton ignores a version folder of this name", cure)
-    if not model.versions:
-        if not strange:
-            yield Finding(model.source, "has no version folder", "put the model's files into a folder named 1")
-        return
-    required = _required_file(model)
-    for version in model.versions:
-        sizes = [size for path, size in model.sizes.items() if path.startswith(f"{version}/")]
-        if not any(sizes):
-            cure = f"put a file with some content into it, such as {version}/README, also where Triton needs none"
-            yield Finding(f"{model.source}/{version}", "is empty, and an empty folder does not exist in S3", cure)
-        elif required and not model.sizes.get(f"{version}/{required}"):
-            cure = "add it, or remove the version: Triton does not refuse this, it hangs"
-            yield Finding(f"{model.source}/{version}/{required}", "is missing or empty", cure)
-
-
-def _check_empty(model: ModelFolder) -> t.Iterator[Finding]:
-    for path, size in sorted(model.sizes.items()):
-        if size == 0:
-            problem = "is empty, and KServe's storage initializer leaves empty files out"
-            yield Finding(f"{model.source}/{path}", problem, "write a line into it if the model needs it", fatal=False)
-
-
-def _required_file(model: ModelFolder) -> str | None:
-    """The file that every version of a model of the Python backend has; Triton knows the backend by it too."""
-    config = model.config or Config()
-    backend = config.get("backend") or config.get("platform")
-    if backend is None and any(f"{version}/model.py" in model.sizes for version in model.versions):
-        backend = "python"
-    return (config.get("default_model_filename") or "model.py") if backend == "python" else None
-
-
 def digest_of(files: t.Iterable[File]) -> str:
     """SHA-256 in hex of the lines that ``sha256sum`` prints for the files in the order of their paths."""
     total = hashlib.sha256()
@@ -232,7 +113,7 @@ def digest_of(files: t.Iterable[File]) -> str:
 
 def location(bucket: str, base: str, repository: str, digest: str) -> Location:
     """The place of one content for ever: ``<base>/<repository>/<digest>/<model>/...``."""
-    if not _NAME.match(repository):
+    if not NAME.match(repository):
         raise InvalidIntent(
             "is not a name for a repository",
             field="repository",

@@ -72,10 +72,12 @@ class Triton:
 class Server:
     """One tritonserver on a model repository, on three free ports of the loopback interface."""
 
-    def __init__(self, triton: Triton, repository: Path, log: Path, *arguments: str) -> None:
+    def __init__(self, triton: Triton, repository: Path, log: Path, *arguments: str, grace: float = 15) -> None:
+        """:param grace: seconds to end by itself before it is killed"""
         ports = free_ports(3)
         self.url = f"http://127.0.0.1:{ports[0]}"
         self.log = log
+        self.grace = grace
         command = [str(triton.folder / "bin" / "tritonserver")]
         command += [f"--model-store={repository}", f"--backend-directory={triton.backends}"]
         for name, port in zip(("http", "grpc", "metrics"), ports, strict=True):
@@ -122,7 +124,7 @@ class Server:
     def stop(self) -> None:
         self.process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(timeout=15)
+            self.process.wait(timeout=self.grace)
         # The stubs of a server that had to be killed live on; they are in its session.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)

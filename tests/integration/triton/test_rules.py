@@ -1,95 +1,41 @@
-"""The rules of a repository's layout, held against what a real Triton does with each case."""
+"""The checks of a repository, held against what a real Triton does with each case."""
 
 from __future__ import annotations
 
-import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from ansible_collections.mlops.serving.plugins.module_utils._adapters.model_folder import (
-    Parser,
-    config_parser,
-    read_model,
-)
-from ansible_collections.mlops.serving.plugins.module_utils._domain.repository import check
+from ansible_collections.mlops.serving.plugins.module_utils._adapters.model_reader import read_model
+from ansible_collections.mlops.serving.plugins.module_utils._adapters.model_schema import Parser, config_parser
+from ansible_collections.mlops.serving.plugins.module_utils._domain.model_layout import Finding
+from ansible_collections.mlops.serving.plugins.module_utils._domain.model_rules import check_models
 
+from .cases import COMPLETED, HANGS, REFUSED, REFUSED_BY_SCHEMA, SERVED, WARNED, make
 from .environment import environment
 from .server import Server, Triton
 
-Change = Callable[[Path], object]
-
-
-def config(old: str, new: str) -> Change:
-    def change(model: Path) -> None:
-        path = model / "config.pbtxt"
-        text = path.read_text()
-        assert old in text
-        path.write_text(text.replace(old, new))
-
-    return change
-
-
-def version(name: str) -> Change:
-    return lambda model: (model / "1").rename(model / name)
-
-
-def no_versions(model: Path) -> None:
-    shutil.rmtree(model / "1")
-
-
-def other_file(model: Path) -> None:
-    (model / "1/model.py").rename(model / "1/serve.py")
-    config('backend: "python"', 'backend: "python" default_model_filename: "serve.py"')(model)
-
-
-SERVED: dict[str, Change] = {
-    "as_it_is": lambda model: None,
-    "no_name": config('name: "no_name"', ""),
-    "no_backend": config('backend: "python"', ""),
-    "version_0": version("0"),
-    "version_20": version("20"),
-    "other_file": other_file,
-    "windows_lines": config("\n", "\r\n"),
-    "own_folder": lambda model: (model / "vocabulary").mkdir(),
-    "empty_file": lambda model: (model / "1/__init__.py").touch(),
-    "file_at_top": lambda model: (model / "README").write_text("x"),
-}
-REFUSED: dict[str, Change] = {
-    "no_config": lambda model: (model / "config.pbtxt").unlink(),
-    "open_bracket": config("output [", "output"),
-    "open_string": config('"python"', '"python'),
-    "other_name": config('name: "other_name"', 'name: "add_sub"'),
-    "no_versions": no_versions,
-    "version_v1": version("v1"),
-    "version_01": version("01"),
-}
-# These take Triton's schema to find.
-REFUSED_BY_SCHEMA: dict[str, Change] = {
-    "misspelt_field": config("max_batch_size", "max_batchsize"),
-    "unknown_type": config("TYPE_FP32", "TYPE_FLOAT"),
-    "negative_delay": config("2000", "-2000"),
-    "byte_order_mark": config("# Adds", "\ufeff# Adds"),
-}
+EXPLICIT = "--model-control-mode=explicit"
+LOADED = [*SERVED, *REFUSED, *REFUSED_BY_SCHEMA]
 
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("cases")
-    example = Path(__file__).resolve().parents[3] / "examples/triton/model-repository/add_sub"
-    for name, change in {**SERVED, **REFUSED, **REFUSED_BY_SCHEMA}.items():
-        model = shutil.copytree(example, root / name)
-        config('name: "add_sub"', f'name: "{name}"')(model)
-        change(model)
+    for name, change in {**SERVED, **COMPLETED}.items():
+        make(root, name, change)
+    for name, (change, _problem) in {**REFUSED, **REFUSED_BY_SCHEMA, **HANGS}.items():
+        make(root, name, change)
     return root
 
 
 @pytest.fixture(scope="module")
 def server(triton: Triton, repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     log = tmp_path_factory.mktemp("triton") / "server.log"
-    mode = ("--model-control-mode=explicit", "--disable-auto-complete-config")
-    with Server(triton, repository, log, *mode) as running:
+    with Server(triton, repository, log, EXPLICIT, "--disable-auto-complete-config") as running:
         yield running
 
 
@@ -105,18 +51,101 @@ def parser() -> Iterator[Parser]:
         yield found
 
 
-@pytest.mark.parametrize("with_schema", [False, True])
-@pytest.mark.parametrize("name", [*SERVED, *REFUSED, *REFUSED_BY_SCHEMA])
-def test_our_answer_is_tritons(server: Server, repository: Path, parser: Parser, name: str, with_schema: bool) -> None:
-    status, answer = server.request("POST", f"/v2/repository/models/{name}/load")
+Findings = dict[str, list[Finding]]
+
+
+def find(repository: Path, parser: Parser | None) -> Findings:
+    """By model. All models are of one repository, so that ensembles find their steps; the endpoint has no GPU."""
+    models = [read_model(str(repository), path.name, path.name, [], parser) for path in sorted(repository.iterdir())]
+    found = defaultdict(list)
+    for finding in check_models(models, gpus=0):
+        found[finding.path.split("/")[0]].append(finding)
+    return found
+
+
+@pytest.fixture(scope="module")
+def findings(repository: Path) -> Findings:
+    return find(repository, None)
+
+
+@pytest.fixture(scope="module")
+def findings_with_schema(repository: Path, parser: Parser) -> Findings:
+    return find(repository, parser)
+
+
+def fatal(findings: list[Finding]) -> list[str]:
+    return [str(each) for each in findings if each.fatal]
+
+
+def load(server: Server, name: str, timeout: float = 30) -> tuple[int, Any]:
+    answer = server.request("POST", f"/v2/repository/models/{name}/load", timeout=timeout)
+    if answer[0] == 200:
+        server.request("POST", f"/v2/repository/models/{name}/unload")
+    return answer
+
+
+@pytest.mark.parametrize("name", LOADED)
+def test_our_answer_is_tritons(server: Server, findings: Findings, findings_with_schema: Findings, name: str) -> None:
+    status, answer = load(server, name)
     assert (status == 200) is (name in SERVED), answer
-    model = read_model(str(repository), name, name, [], parser if with_schema else None)
-    fatal = [str(each) for each in check(model) if each.fatal]
-    assert bool(fatal) is (name in REFUSED or (with_schema and name in REFUSED_BY_SCHEMA)), fatal
+    without, with_schema = fatal(findings[name]), fatal(findings_with_schema[name])
+    if name in SERVED:
+        assert without == with_schema == []
+    if name in REFUSED:
+        assert REFUSED[name][1] in "; ".join(without)
+        assert with_schema
+    if name in REFUSED_BY_SCHEMA:
+        assert REFUSED_BY_SCHEMA[name][1] in "; ".join(with_schema)
 
 
-def test_a_violation_of_the_schema_has_its_line_and_column(repository: Path, parser: Parser) -> None:
-    (finding,) = check(read_model(str(repository), "misspelt_field", "misspelt_field", [], parser))
+@pytest.mark.parametrize("name", SERVED)
+def test_what_is_served_has_only_the_warnings_that_it_deserves(findings: Findings, name: str) -> None:
+    said = [str(each) for each in findings[name]]
+    if name in WARNED:
+        assert WARNED[name] in "; ".join(said)
+    elif name != "empty_config_but_a_comment":
+        assert said == []
+
+
+@pytest.mark.parametrize("name", [*REFUSED, *REFUSED_BY_SCHEMA, *HANGS])
+def test_a_finding_names_its_file_its_line_and_its_cure(findings_with_schema: Findings, name: str) -> None:
+    assert findings_with_schema[name]
+    for finding in findings_with_schema[name]:
+        assert finding.path.startswith(name)
+        assert finding.cure
+        if finding.path.endswith("config.pbtxt") and "no such file" not in finding.problem:
+            assert finding.line, finding
+
+
+def test_a_violation_of_the_schema_has_its_line_and_column(findings_with_schema: Findings) -> None:
+    (finding,) = findings_with_schema["misspelt_field"]
     assert (finding.path, finding.line) == ("misspelt_field/config.pbtxt", 4)
     assert "max_batchsize" in finding.problem
     assert "(column 1)" in finding.problem
+
+
+@pytest.mark.parametrize("name", HANGS)
+def test_what_hangs_triton_is_refused(
+    triton: Triton, repository: Path, findings: Findings, name: str, tmp_path: Path
+) -> None:
+    """Nothing but killing it ends such a server."""
+    assert HANGS[name][1] in "; ".join(fatal(findings[name]))
+    mode = (EXPLICIT, "--disable-auto-complete-config")
+    with (
+        Server(triton, repository, tmp_path / "log", *mode, grace=3) as server,
+        pytest.raises(TimeoutError),
+    ):
+        load(server, name, timeout=5)
+
+
+def test_a_program_that_completes_its_config_needs_none(
+    triton: Triton, repository: Path, findings: Findings, tmp_path: Path
+) -> None:
+    """As KServe starts Triton, without --disable-auto-complete-config."""
+    with Server(triton, repository, tmp_path / "log", EXPLICIT) as server:
+        for name in COMPLETED:
+            status, answer = load(server, name)
+            assert status == 200, answer
+            assert fatal(findings[name]) == []
+        for name in ("no_config", "no_dims", "ensemble_of_nothing", "on_gpu"):
+            assert load(server, name)[0] != 200

@@ -1,4 +1,4 @@
-"""A model repository: the rules of its layout, its digest, its places, and what a publication sends."""
+"""A published repository: its digest, its places, and what a publication sends."""
 
 from __future__ import annotations
 
@@ -7,14 +7,11 @@ from dataclasses import replace
 
 import pytest
 from ansible_collections.mlops.serving.plugins.module_utils._domain.errors import InvalidIntent
-from ansible_collections.mlops.serving.plugins.module_utils._domain.model_config import scan
 from ansible_collections.mlops.serving.plugins.module_utils._domain.repository import (
     File,
-    ModelFolder,
     Published,
     Stored,
     alias_location,
-    check,
     digest_of,
     location,
     neighbours,
@@ -24,93 +21,6 @@ from ansible_collections.mlops.serving.plugins.module_utils._domain.repository i
 )
 
 DIGEST = "0" * 64
-GOOD = ModelFolder(
-    "add_sub",
-    "add_sub",
-    {"config.pbtxt": 100, "1/model.py": 200},
-    ["1"],
-    {},
-    scan('name: "add_sub"\nbackend: "python"\nmax_batch_size: 8\n'),
-)
-
-
-class TestConfig:
-    def test_outermost_scalars_with_their_lines(self) -> None:
-        config = scan(
-            '# name: "comment"\nname: "add_sub" backend: \'python\'\n'
-            'input [ { name: "INPUT0" } ]\nparameters { key: "a:b" value { string_value: "}" } }\nmax_batch_size: 8'
-        )
-        assert {name: (each.value, each.line) for name, each in config.fields.items()} == {
-            "name": ("add_sub", 2),
-            "backend": ("python", 2),
-            "max_batch_size": ("8", 5),
-        }
-        assert config.problem is None
-
-    @pytest.mark.parametrize(
-        ("text", "line", "message"),
-        [
-            ('name: "x"\ninput [\n{ dims: 1 }\n', 2, "'[' is not closed"),
-            ("input [\n}\n", 2, "'}' closes nothing"),
-            ("]", 1, "']' closes nothing"),
-            ('a: 1\nname: "x\nb: 2', 2, "this string has no end"),
-        ],
-    )
-    def test_what_does_not_parse(self, text: str, line: int, message: str) -> None:
-        problem = scan(text).problem
-        assert problem is not None
-        assert (problem.line, problem.message) == (line, message)
-
-
-class TestCheck:
-    def test_a_good_model_has_no_findings(self) -> None:
-        assert check(GOOD) == []
-
-    @pytest.mark.parametrize(
-        ("change", "finding"),
-        [
-            ({"config": None}, "add_sub/config.pbtxt: there is no such file"),
-            ({"config": scan("input [")}, "add_sub/config.pbtxt:1: '[' is not closed"),
-            (
-                {"config": scan('backend: "python"\nname: "other"')},
-                "add_sub/config.pbtxt:2: the name is 'other' but the model's folder is 'add_sub'",
-            ),
-            ({"folders": []}, "add_sub: has no version folder"),
-            ({"folders": ["v1"]}, "add_sub/v1: Triton ignores a version folder of this name"),
-            ({"folders": ["1", "01"]}, "add_sub/01: Triton ignores a version folder of this name"),
-            ({"folders": ["1", "2"]}, "add_sub/2: is empty, and an empty folder does not exist in S3"),
-            ({"sizes": {"config.pbtxt": 1, "1/other.py": 1}}, "add_sub/1/model.py: is missing or empty"),
-            ({"sizes": {"config.pbtxt": 1, "1/model.py": 0, "1/a": 1}}, "add_sub/1/model.py: is missing or empty"),
-            ({"links": {"1/weights": "is a link out of the model's folder"}}, "add_sub/1/weights: is a link out"),
-            ({"name": "a b"}, "add_sub: 'a b' cannot be the name of a model"),
-            ({"sizes": {**GOOD.sizes, "1/\udcff": 1}}, "add_sub/'1/\\udcff': the name holds characters"),
-        ],
-    )
-    def test_what_cannot_be_served(self, change: dict, finding: str) -> None:
-        fatal = [str(each) for each in check(replace(GOOD, **change)) if each.fatal]
-        assert any(each.startswith(finding) for each in fatal), fatal
-
-    def test_an_empty_file_is_named_but_does_not_stop(self) -> None:
-        (finding,) = check(replace(GOOD, sizes={**GOOD.sizes, "1/__init__.py": 0}))
-        assert (finding.path, finding.fatal) == ("add_sub/1/__init__.py", False)
-
-    def test_folders_that_are_no_versions_are_the_models_own(self) -> None:
-        assert check(replace(GOOD, folders=["1", "configs", "1/vocabulary"])) == []
-
-    def test_a_config_without_name_or_backend_is_a_python_model_by_its_file(self) -> None:
-        folder = replace(GOOD, config=scan("max_batch_size: 8"), folders=["1", "2"])
-        folder = replace(folder, sizes={**GOOD.sizes, "2/weights": 1})
-        assert [finding.path for finding in check(folder)] == ["add_sub/2/model.py"]
-
-    def test_other_backends_need_no_model_py(self) -> None:
-        sizes = {"config.pbtxt": 1, "1/model.onnx": 1}
-        assert check(replace(GOOD, config=scan('backend: "onnxruntime"'), sizes=sizes)) == []
-
-    def test_the_file_may_have_another_name(self) -> None:
-        config = scan('backend: "python" default_model_filename: "serve.py"')
-        assert check(replace(GOOD, config=config, sizes={"config.pbtxt": 1, "1/serve.py": 1})) == []
-
-
 FILES = (File("add_sub/config.pbtxt", 10, "a" * 64), File("add_sub/1/model.py", 20, "b" * 64))
 SENT = {file.path: Stored(file.size, f"etag of {file.path}") for file in FILES}
 DONE = Published(read_record(record_of("add_sub", DIGEST, FILES, SENT)), SENT)

@@ -38,6 +38,14 @@ options:
   aws_ca_bundle:
     description: Certificate authorities that may sign the object store's certificate. Also read from E(AWS_CA_BUNDLE).
     type: path
+  addressing_style:
+    description:
+      - Whether the bucket is named in the path of an address (V(path)) or in its host (V(virtual)), or as boto3 thinks
+        (V(auto)).
+      - V(path) where O(endpoint_url) is given and this is not, as a server of one's own seldom has a host name for each
+        bucket. Without either, what the AWS configuration says.
+    type: str
+    choices: [auto, path, virtual]
   validate_certs:
     description:
       - Whether the certificates of the API server and of the object store are verified. They are unless this is V(false).

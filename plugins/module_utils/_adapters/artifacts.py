@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import typing as t
+from base64 import b64encode
 from collections.abc import Iterable, Mapping
+from hashlib import sha256
 from urllib.parse import urlsplit
 
 from .._domain.errors import InvalidIntent, NotFound, Unavailable
@@ -39,8 +41,8 @@ class Artifacts:
     """One bucket.
 
     :param bucket: its name
-    :param connection: endpoint_url, access_key, secret_key, session_token, profile, region, aws_ca_bundle and
-        validate_certs; what is missing is found as every AWS program finds it (environment, profile, role)
+    :param connection: endpoint_url, access_key, secret_key, session_token, profile, region, aws_ca_bundle,
+        addressing_style and validate_certs; what is missing is found as every AWS program finds it (environment, profile, role)
     """
 
     def __init__(self, bucket: str, connection: Mapping[str, t.Any]) -> None:
@@ -144,7 +146,9 @@ class Artifacts:
         record = record_of(repository, digest, [each.file for each in by_path.values()], present)
         with self._target.action("write", place.record):
             body = json.dumps(record, indent=1).encode()
-            self._client.put_object(Bucket=self.bucket, Key=place.record, Body=body, ContentType="application/json")
+            checksum = b64encode(sha256(body).digest()).decode()
+            target = {"Bucket": self.bucket, "Key": place.record, "ContentType": "application/json"}
+            self._client.put_object(**target, Body=body, ChecksumSHA256=checksum)
 
     def withdraw(self, place: Location, *, dry_run: bool) -> list[str]:
         """Remove a publication, its record first; the keys that were there."""
@@ -183,7 +187,7 @@ def _config(connection: Mapping[str, t.Any]) -> t.Any:
     style = connection.get("addressing_style") or ("path" if connection.get("endpoint_url") else None)
     if style:
         options["s3"] = {"addressing_style": style}
-    # What is sent is signed with its SHA-256. A second checksum costs time, and older servers do not know its form.
+    # What is sent has its SHA-256. A second checksum would cost time, and older servers do not know its form.
     if "request_checksum_calculation" in Config.OPTION_DEFAULTS:  # botocore 1.36
         options["request_checksum_calculation"] = "when_required"
     return Config(

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 import typing as t
+from base64 import b64encode
 from urllib.parse import quote, urlencode
 
 try:
@@ -76,12 +77,17 @@ class ShortCut:
         headers: t.Mapping[str, str] | None = None,
         query: t.Mapping[str, t.Any] | None = None,
     ) -> str | None:
-        """The entity tag of what was written; None when it was not, for whatever reason."""
+        """The entity tag of what was written; None when it was not, for whatever reason.
+
+        The server compares what arrives with ``sha256``, once as part of the signature (as AWS and MinIO do) and once as
+        a checksum (as SeaweedFS does, which leaves out the first).
+        """
         base = self._base
         if base is None:
             return None
         url = base + _quoted(key) + (f"?{urlencode(query)}" if query else "")
-        request = AWSRequest("PUT", url, headers=dict(headers or {}), data=body)
+        checked = {"x-amz-checksum-sha256": b64encode(bytes.fromhex(sha256)).decode()}
+        request = AWSRequest("PUT", url, headers={**checked, **(headers or {})}, data=body)
         request.context["sha256"] = sha256
         try:
             _Signer(self._credentials.get_frozen_credentials(), "s3", self._region).add_auth(request)

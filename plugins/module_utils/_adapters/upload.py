@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import typing as t
+from base64 import b64encode
 from collections.abc import Callable, Sequence
 
 from .._domain.errors import InvalidIntent, ServingError
@@ -61,7 +62,8 @@ class Sender:
             raise _changed(each)
         if self._short_cut.put(key, body, digest, headers={"x-amz-meta-sha256": digest}) is None:
             with self._target.action("write", key):
-                self._client.put_object(Bucket=self._target.bucket, Key=key, Body=body, Metadata={"sha256": digest})
+                place = {"Bucket": self._target.bucket, "Key": key}
+                self._client.put_object(**place, Body=body, Metadata={"sha256": digest}, ChecksumSHA256=_base64(digest))
             self._short_cut.learn(key)
         sent(len(body), 1)
 
@@ -69,11 +71,12 @@ class Sender:
         key = prefix + each.file.path
         place = {"Bucket": self._target.bucket, "Key": key}
         with self._target.action("write", key):
-            answer = self._client.create_multipart_upload(**place, Metadata={"sha256": each.file.sha256})
+            answer = self._client.create_multipart_upload(
+                **place, Metadata={"sha256": each.file.sha256}, ChecksumAlgorithm="SHA256"
+            )
         place["UploadId"] = answer["UploadId"]
         try:
-            tags = self._parts(each, place, sent)
-            parts = [{"PartNumber": number, "ETag": tags[number]} for number in sorted(tags)]
+            parts = self._parts(each, place, sent)
             with reading(each.source):
                 if not each.unchanged():
                     raise _changed(each)
@@ -84,10 +87,10 @@ class Sender:
             raise
         sent(0, 1)
 
-    def _parts(self, each: LocalFile, place: dict[str, str], sent: Sent) -> dict[int, str]:
-        """The entity tag of each part, by its number from 1."""
+    def _parts(self, each: LocalFile, place: dict[str, str], sent: Sent) -> list[dict[str, t.Any]]:
+        """Number, entity tag and checksum of each part, in their order."""
         size = max(PART, -(-each.file.size // (MOST_PARTS * MIB)) * MIB)
-        tags: dict[int, str] = {}
+        parts: dict[int, dict[str, t.Any]] = {}
         with reading(each.source):
             handle = os.open(each.source, os.O_RDONLY)
 
@@ -98,22 +101,24 @@ class Sender:
                 body = os.pread(handle, wanted, offset)
             if len(body) < wanted:
                 raise _changed(each)
-            tags[number] = self._part(place, number, body)
+            parts[number] = self._part(place, number, body)
             sent(len(body), 0)
 
         try:
             several(send, range(1, -(-each.file.size // size) + 1), max(1, min(WORKERS, WORKERS * PART // size)))
         finally:
             os.close(handle)
-        return tags
+        return [parts[number] for number in sorted(parts)]
 
-    def _part(self, place: dict[str, str], number: int, body: bytes) -> str:
+    def _part(self, place: dict[str, str], number: int, body: bytes) -> dict[str, t.Any]:
+        digest = hashlib.sha256(body).hexdigest()
+        part = {"PartNumber": number, "ChecksumSHA256": _base64(digest)}
         query = {"partNumber": number, "uploadId": place["UploadId"]}
-        tag = self._short_cut.put(place["Key"], body, hashlib.sha256(body).hexdigest(), query=query)
+        tag = self._short_cut.put(place["Key"], body, digest, query=query)
         if tag is None:
             with self._target.action("write", place["Key"]):
-                tag = self._client.upload_part(**place, PartNumber=number, Body=body)["ETag"]
-        return str(tag)
+                tag = self._client.upload_part(**place, **part, Body=body)["ETag"]
+        return {**part, "ETag": tag}
 
     def _take_back(self, place: dict[str, str], error: BaseException) -> None:
         """The parts of an upload that is never completed are kept, unseen, and paid for."""
@@ -123,6 +128,10 @@ class Sender:
         except ServingError:
             if isinstance(error, ServingError) and error.cure:
                 error.cure += "; the parts that have arrived are left there, as a lifecycle rule of the bucket can mend"
+
+
+def _base64(digest: str) -> str:
+    return b64encode(bytes.fromhex(digest)).decode()
 
 
 def _changed(each: LocalFile) -> InvalidIntent:

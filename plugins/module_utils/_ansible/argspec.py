@@ -85,6 +85,7 @@ ARTIFACTS: Options = {
     "profile": {"type": "str", "aliases": ["aws_profile"], "fallback": env("AWS_PROFILE", "AWS_DEFAULT_PROFILE")},
     "region": {"type": "str", "aliases": ["aws_region"], "fallback": env("AWS_REGION", "AWS_DEFAULT_REGION")},
     "aws_ca_bundle": {"type": "path", "fallback": env("AWS_CA_BUNDLE")},
+    "addressing_style": {"type": "str", "choices": ["auto", "path", "virtual"]},
     "validate_certs": {"type": "bool", "aliases": ["verify_ssl"]},
 }
 

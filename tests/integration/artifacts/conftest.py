@@ -10,6 +10,7 @@ import pytest
 from ansible.module_utils import basic
 
 from .middleman import Middleman
+from .mortal_s3 import MortalS3
 
 ROOT = Path(__file__).resolve().parents[3]
 AWS_VARIABLES = ("ENDPOINT_URL", "ENDPOINT_URL_S3", "ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN", "PROFILE")
@@ -29,6 +30,13 @@ def middleman(s3: Any) -> Iterator[Middleman]:
     between = Middleman(s3.endpoint_url)
     yield between
     between.close()
+
+
+@pytest.fixture
+def mortal_s3(tmp_path: Path) -> Iterator[MortalS3]:
+    server = MortalS3(tmp_path / "s3")
+    yield server
+    server.stop()
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import ssl
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,18 +13,26 @@ HOP_BY_HOP = {"connection", "transfer-encoding", "content-length", "keep-alive"}
 
 
 class Middleman:
-    """`seen` holds (method, path). `intervene(method, path)` may return a status to answer with, or "cut"."""
+    """`seen` holds (method, path).
 
-    def __init__(self, target: str) -> None:
+    `intervene(method, path)` may return a status to answer with, a status and S3's word for it, "cut" to end the connection,
+    "hang" to give no answer, or "damage" to pass on something else than was sent.
+    """
+
+    def __init__(self, target: str, tls: ssl.SSLContext | None = None) -> None:
         self.target = urlsplit(target).netloc
         self.seen: list[tuple[str, str]] = []
-        self.intervene: Callable[[str, str], int | str | None] = lambda method, path: None
+        self.intervene: Callable[[str, str], int | tuple[int, str] | str | None] = lambda method, path: None
+        self._over = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        if tls:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self._server.server_port}"
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
     def close(self) -> None:
+        self._over.set()
         self._server.shutdown()
         self._server.server_close()
 
@@ -45,11 +54,15 @@ class Middleman:
                 if verdict == "cut":
                     self.close_connection = True
                     self.connection.close()
-                elif isinstance(verdict, int):
-                    text = b"<Error><Code>ServiceUnavailable</Code><Message>by the middleman</Message></Error>"
-                    self.answer(verdict, {"Content-Type": "application/xml"}, text)
+                elif verdict == "hang":
+                    self.close_connection = True
+                    middleman._over.wait(30)
+                elif isinstance(verdict, (int, tuple)):
+                    status, word = verdict if isinstance(verdict, tuple) else (verdict, "ServiceUnavailable")
+                    text = f"<Error><Code>{word}</Code><Message>by the middleman</Message></Error>".encode()
+                    self.answer(status, {"Content-Type": "application/xml"}, text)
                 else:
-                    self.pass_on(body)
+                    self.pass_on(body[::-1] if verdict == "damage" else body)
 
             def pass_on(self, body: bytes) -> None:
                 connection = http.client.HTTPConnection(middleman.target, timeout=30)

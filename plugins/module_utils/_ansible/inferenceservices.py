@@ -19,6 +19,7 @@ from .._adapters.cluster import KServeCluster
 from .._domain.convergence import Apply, Converged, Create, Delete, Desired, Failed, Record, Wait, converge
 from .._domain.errors import InvalidIntent, Refused, ServingError, StaleWrite, Unavailable
 from .._domain.manifest import API_VERSION, ENDPOINT_LABEL, KIND, MODE_ANNOTATION, PROJECT_LABEL, TENANT_LABEL, marked
+from .._domain.model_address import repository_uri
 from .._domain.readiness import Observed, observe
 from .._domain.versions import KNATIVE, STANDARD, normal_mode
 from .._engine.deployment import owned
@@ -199,6 +200,7 @@ class _Work:
         self.manifest = _checked(self.manifest, self.namespace)
         mode = self._mode()
         _check_share(self.manifest, mode)
+        _check_address(self.manifest)
         self.manifest = marked(self.manifest, mode)
         return Desired(owner, f"{self.namespace}/{self.name}", self.manifest, mode, deadline)
 
@@ -299,6 +301,13 @@ def _checked(item: Document, namespace: str) -> Document:
         "metadata": {"labels": {}, "annotations": {}, **metadata, "namespace": namespace},
         "spec": item["spec"],
     }
+
+
+def _check_address(manifest: Document) -> None:
+    """What lies inside a publication is no model repository; the platform's own rows are checked in the same way."""
+    model = (manifest["spec"].get("predictor") or {}).get("model") or {}
+    if (model.get("modelFormat") or {}).get("name") == "triton" and isinstance(model.get("storageUri"), str):
+        repository_uri("spec.predictor.model.storageUri", model["storageUri"])
 
 
 def _check_share(manifest: Document, mode: str) -> None:

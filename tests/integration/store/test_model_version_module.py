@@ -34,6 +34,17 @@ def test_register_once_and_again_by_the_same_artifact(run_module: Run, rows: Any
     assert next_one["model_version"]["version"] == 10
 
 
+def test_what_lies_inside_a_publication_is_refused_with_the_right_address(
+    run_module: Run, rows: Any, home: dict[str, str]
+) -> None:
+    right = f"s3://mlops-artifacts/models/add_sub/{'5f' * 32}/"
+    refused = run_module("model_version", model="add_sub", artifact_uri=f"{right}add_sub/", **home)
+    assert refused["failed"] is True
+    assert f"Use {right}." in refused["msg"]
+    assert rows.everything()["models"] == []
+    assert run_module("model_version", model="add_sub", artifact_uri=right, **home)["changed"] is True
+
+
 def test_change_only_what_is_given(run_module: Run, rows: Any, home: dict[str, str]) -> None:
     version = rows.version(rows.model())
     endpoint = rows.endpoint(version=version)

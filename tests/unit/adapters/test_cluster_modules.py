@@ -220,6 +220,10 @@ def test_another_endpoints_service_is_not_touched(
         ),
         ({"metadata": {"name": "x"}, "predictor": {}}, "predictor: is not a field of an InferenceService"),
         (service(annotations={"serving.kserve.io/deploymentMode": "Raww"}), "Use Knative or Standard"),
+        (
+            service(f"s3://b/models/add_sub/{'5f' * 32}/add_sub/1/"),
+            rf"storageUri = .* is a version folder .* Use s3://b/models/add_sub/{'5f' * 32}/\.",
+        ),
         (service(percent=150), r"canaryTrafficPercent = 150: is no percentage"),
         (service(percent=10, annotations=STANDARD), "Standard mode does not split traffic"),
     ],

@@ -17,6 +17,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -144,12 +145,16 @@ class Server:
             status, text = error.code, error.read()
         return status, json.loads(text) if text.strip() else None
 
-    def infer(self, model: str, left: list[list[float]], right: list[list[float]]) -> tuple[int, Any]:
+    def infer(
+        self, model: str, left: list[list[float]], right: list[list[float]], wanted: Sequence[str] = ()
+    ) -> tuple[int, Any]:
+        """:param wanted: names of the outputs to ask for; all of the model's where there are none"""
         inputs = [
             {"name": name, "datatype": "FP32", "shape": [len(rows), len(rows[0])], "data": rows}
             for name, rows in (("INPUT0", left), ("INPUT1", right))
         ]
-        return self.request("POST", f"/v2/models/{model}/infer", {"inputs": inputs})
+        body = {"inputs": inputs, **({"outputs": [{"name": name} for name in wanted]} if wanted else {})}
+        return self.request("POST", f"/v2/models/{model}/infer", body)
 
 
 def outputs(answer: Any) -> dict[str, list[float]]:

@@ -30,6 +30,14 @@ def test_sum_and_difference(server: Server, model: str, version: str) -> None:
     }
 
 
+@pytest.mark.parametrize("wanted", ["OUTPUT0", "OUTPUT1"])
+def test_one_output_of_two(server: Server, wanted: str) -> None:
+    """A model that returned both would never be done with such a request."""
+    status, answer = server.infer("add_sub", [[1.0, 2.0]], [[3.0, 5.0]], [wanted])
+    assert status == 200, answer
+    assert outputs(answer) == {"OUTPUT0": {"OUTPUT0": [4.0, 7.0]}, "OUTPUT1": {"OUTPUT1": [-2.0, -3.0]}}[wanted]
+
+
 def test_inputs_of_different_shape_are_refused_and_not_stretched(server: Server) -> None:
     status, answer = server.infer("add_sub", [[1.0, 2.0]], [[1.0]])
     assert status == 400, answer
@@ -60,7 +68,8 @@ def test_requests_that_arrive_together_run_as_batches(server: Server) -> None:
     while after["inference_count"] < before["inference_count"] + 200:  # Triton counts after it has answered
         assert time.monotonic() < end, after
         after = counts(server)
-    assert after["execution_count"] - before["execution_count"] < 150
+    executions = after["execution_count"] - before["execution_count"]
+    assert executions < 150 < after["inference_count"] - before["inference_count"] == 200
     assert {row["batch_size"] for row in after["batch_stats"]} & {2, 4, 8}
 
 

@@ -31,6 +31,10 @@ class TritonPythonModel:
             message = f"INPUT0 has shape {list(left.shape)} and INPUT1 {list(right.shape)}: they must be the same"
             return pb_utils.InferenceResponse(error=pb_utils.TritonError(message, pb_utils.TritonError.INVALID_ARG))
         results = {"OUTPUT0": np.add(left, right), "OUTPUT1": np.subtract(left, right)}
+        # A client, or an ensemble, may ask for one of them only; Triton 2.49 hangs over more than that.
         return pb_utils.InferenceResponse(
-            [pb_utils.Tensor(name, result.astype(self.output_types[name])) for name, result in results.items()]
+            [
+                pb_utils.Tensor(name, results[name].astype(self.output_types[name]))
+                for name in request.requested_output_names()
+            ]
         )

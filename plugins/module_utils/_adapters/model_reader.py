@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import typing as t
 from dataclasses import replace
 from fnmatch import fnmatch
@@ -79,22 +80,28 @@ def read_model(
         links["."] = "is a link to a folder outside of src"
     for folder, below, files in os.walk(top):
         below[:] = sorted(each for each in below if not _excluded(each, exclude))
+        place = "" if folder == top else os.path.relpath(folder, top).replace(os.sep, "/") + "/"
         for each in below:
-            path = os.path.join(folder, each)
-            if os.path.islink(path):  # os.walk does not go into it
-                links[_relative(path, top)] = "is a link to a folder, which is not followed"
-            folders.append(_relative(path, top))
+            if os.path.islink(os.path.join(folder, each)):  # os.walk does not go into it
+                links[place + each] = "is a link to a folder, which is not followed"
+            folders.append(place + each)
         for each in sorted(files):
             if _excluded(each, exclude):
                 continue
             path = os.path.join(folder, each)
-            relative = _relative(path, top)
-            if not os.path.isfile(path):
-                links[relative] = "is not a regular file, nor a link to one"
-            elif not os.path.realpath(path).startswith(inside):
-                links[relative] = "is a link to a file outside of src"
+            with reading(path):
+                state = os.lstat(path)
+            if stat.S_ISLNK(state.st_mode):
+                if not os.path.isfile(path):
+                    links[place + each] = "is not a regular file, nor a link to one"
+                elif not os.path.realpath(path).startswith(inside):
+                    links[place + each] = "is a link to a file outside of src"
+                else:
+                    sizes[place + each] = os.path.getsize(path)
+            elif stat.S_ISREG(state.st_mode):
+                sizes[place + each] = state.st_size
             else:
-                sizes[relative] = os.path.getsize(path)
+                links[place + each] = "is not a regular file, nor a link to one"
     config = _read_config(os.path.join(top, CONFIG), parser) if CONFIG in sizes else None
     model = ModelFolder(name, source, sizes, folders, links, config)
     return replace(model, programs=_programs(top, model), secrets=_secrets(top, model, allow_secrets))
@@ -112,7 +119,7 @@ def _programs(top: str, model: ModelFolder) -> dict[str, Program]:
 def _secrets(top: str, model: ModelFolder, allowed: t.Sequence[str]) -> dict[str, list[tuple[int | None, str]]]:
     found: dict[str, list[tuple[int | None, str]]] = {}
     for path, size in model.sizes.items():
-        if size == 0 or any(fnmatch(f"{model.source}/{path}", pattern) for pattern in allowed):
+        if size == 0 or _excluded(f"{model.source}/{path}", allowed):
             continue
         kind = secret_file(path)
         places = [(None, kind)] if kind else secret_lines(_text(os.path.join(top, path))) if size <= LONGEST else []
@@ -166,7 +173,3 @@ def _folders(root: str, exclude: t.Sequence[str]) -> list[str]:
 
 def _excluded(name: str, patterns: t.Sequence[str]) -> bool:
     return any(fnmatch(name, pattern) for pattern in patterns)
-
-
-def _relative(path: str, top: str) -> str:
-    return os.path.relpath(path, top).replace(os.sep, "/")

@@ -39,11 +39,16 @@ def test_in_a_text_with_its_line(kind: str) -> None:
         "aws_secret_access_key: {{ lookup('env', 'AWS_SECRET_ACCESS_KEY') }}",
         "task-" + "a" * 60,
         "skeleton and hf_hub",
+        "xAKIA" + "Z" * 16,
         "x" * 40,
     ],
 )
 def test_what_is_none(text: str) -> None:
     assert secret_lines(text.encode()) == []
+
+
+def test_a_key_in_an_escaped_text() -> None:
+    assert secret_lines(b"{'k': 'x" + rb"\n" + SECRETS["a private key"].encode() + b"'}") == [(1, "a private key")]
 
 
 def test_weights_are_not_looked_through() -> None:

@@ -57,6 +57,30 @@ options:
     description: How many writes are in flight at a time. Waiting for models to load takes no worker.
     type: int
     default: 8
+  follow:
+    description:
+      - Go on as a worker until the process gets SIGTERM, instead of ending when nothing is due. Endpoints are worked on as soon
+        as the modules of this collection or the event source report them, and at the latest at the next look at all of them.
+      - An endpoint that failed is tried again after 15 seconds, then later and later, at most an hour after the last time.
+      - Where the database or the cluster goes away, it waits for them. It holds nothing that the database does not have, and
+        several workers may run.
+    type: bool
+    default: false
+  sweep:
+    description:
+      - Seconds between two looks at all endpoints, with O(follow). They find what no notification came for, such as rows that
+        were changed by hand.
+      - With O(drift) each of them also looks at every InferenceService; take a longer time then.
+    type: int
+    default: 30
+  address:
+    description:
+      - Host and port on which a worker (O(follow)) serves its metrics for Prometheus under C(/metrics), and its health under
+        C(/healthz). Nowhere by default.
+    type: str
+  progress_file:
+    description: A file to which a line is added when an endpoint comes to its end. The action plugin of this name uses it.
+    type: path
 extends_documentation_fragment:
   - mlops.serving._attributes
   - mlops.serving._attributes.writes
@@ -83,6 +107,12 @@ EXAMPLES = r"""
     namespace: tenant-{tenant_id}
     timeout: 900
 
+- name: Work until the play is ended, with metrics for Prometheus
+  mlops.serving.reconcile:
+    deploy_mode: kserve
+    follow: true
+    address: 127.0.0.1:9464
+
 - name: See what a nightly run would put right
   mlops.serving.reconcile:
     deploy_mode: kserve
@@ -94,7 +124,7 @@ EXAMPLES = r"""
 RETURN = r"""
 endpoints:
   description: The endpoints that were worked on; those with nothing to do are not listed.
-  returned: always
+  returned: without O(follow)
   type: list
   elements: dict
   contains:
@@ -159,14 +189,22 @@ host:
   type: str
 seconds:
   description: How long it took, without the start of the module.
-  returned: always
+  returned: without O(follow)
   type: float
+worked:
+  description: How many endpoints came to an end, by what became of them.
+  returned: with O(follow)
+  type: dict
+  sample: {deleted: 0, failed: 1, ready: 20, refused: 0, superseded: 0}
 """
 
 import typing as t
 
+from ansible.module_utils.basic import AnsibleModule
+
 from ..module_utils._ansible.argspec import DEPLOY, serving_spec
-from ..module_utils._ansible.module import run
+from ..module_utils._ansible.following import follow
+from ..module_utils._ansible.module import Result, run
 from ..module_utils._ansible.reconciliation import reconcile
 
 SPEC = serving_spec(
@@ -179,13 +217,22 @@ SPEC = serving_spec(
         "force_mode": {"type": "bool", "default": False},
         "default_serving_mode": {"type": "str", "choices": ["Knative", "Standard"]},
         "workers": {"type": "int", "default": 8},
+        "follow": {"type": "bool", "default": False},
+        "sweep": {"type": "int", "default": 30},
+        "address": {"type": "str"},
+        "progress_file": {"type": "path"},
     },
     DEPLOY,
 )
 
 
+def work(module: AnsibleModule, result: Result) -> None:
+    # What a worker would do now is what one run would do.
+    (follow if module.params["follow"] and not module.check_mode else reconcile)(module, result)
+
+
 def main() -> t.NoReturn:
-    run(SPEC, reconcile)
+    run(SPEC, work)
 
 
 if __name__ == "__main__":

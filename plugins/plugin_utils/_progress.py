@@ -21,13 +21,13 @@ class Progress:
     """A private file, and a thread that tells each line of it as it comes. It is gone at the end."""
 
     def __init__(self, folder: str, tell: t.Callable[[str], None]) -> None:
-        handle, self.path = tempfile.mkstemp(prefix="rollout-", suffix=".progress", dir=folder)
+        handle, self.path = tempfile.mkstemp(prefix="mlops-serving-", suffix=".progress", dir=folder)
         os.close(handle)
         self.told = 0
         self._tell = tell
         # No Event: stop() is called by a handler of signals too, which may have interrupted itself.
         self._over = False
-        self._thread = threading.Thread(target=self._follow, name="rollout progress", daemon=True)
+        self._thread = threading.Thread(target=self._follow, name="progress", daemon=True)
 
     def __enter__(self) -> Progress:
         # A signal that this thread took would not wake the main one, which waits for the module and alone acts on it.

@@ -27,12 +27,15 @@ from .._engine.reconcile import Reconciler
 from .connections import cluster_parameters, deploy_mode, open_store, store_parameters
 from .endpoints import is_id
 from .module import Result, diff, failed
+from .progress import Lines
 
-__all__ = ("claim_settings", "engine_settings", "open_cluster", "owner", "reconcile")
+__all__ = ("LEASE_SECONDS", "Shared", "claim_settings", "engine_settings", "open_cluster", "owner", "reconcile")
 
 # Longer than any single call to the cluster, so that a worker which is only slow keeps its endpoints.
-_LEASE_SECONDS = 60.0
+LEASE_SECONDS = 60.0
 _BATCH = 500
+# More lines than this are not read by people.
+_TOLD = 50
 _NOBODY = "00000000-0000-0000-0000-000000000000"
 
 
@@ -63,9 +66,15 @@ def _deploy(module: AnsibleModule, store: Store, cluster: t.Any, outcomes: dict[
     me, scope, since = owner(), _scope(module, store), store.now()
     settings = claim_settings(module)
 
-    def claim(room: int) -> tuple[list[t.Any], float]:
+    lines = Lines(module.params["progress_file"], most=_TOLD)
+
+    def ended(outcome: Outcome) -> None:
+        _keep(outcomes, outcome)
+        lines.tell(outcome)
+
+    def claim(room: int, _only: t.Any) -> tuple[list[t.Any], float]:
         claims = store.claim(
-            me, scope=scope, limit=min(room, _BATCH), ttl=_LEASE_SECONDS, settings=settings, since=since
+            me, scope=scope, limit=min(room, _BATCH), ttl=LEASE_SECONDS, settings=settings, since=since
         )
         return t.cast(list[t.Any], claims), store.now()
 
@@ -73,12 +82,12 @@ def _deploy(module: AnsibleModule, store: Store, cluster: t.Any, outcomes: dict[
     parameters = store_parameters(module.params, os.environ)
     Reconciler(
         # The simulator lives in the store's own connection; more of them would only wait for one another.
-        (lambda: _Shared(store)) if simulated else (lambda: Store.connect(parameters)),
+        (lambda: Shared(store)) if simulated else (lambda: Store.connect(parameters)),
         cluster,
         claim,
         engine_settings(module, cluster),
         workers=1 if simulated else max(1, module.params["workers"]),
-        on_result=lambda outcome: _keep(outcomes, outcome),
+        on_result=ended,
         others=lambda: t.cast(list[t.Any], store.held(me, scope=scope, settings=settings)),
     ).run()
 
@@ -94,9 +103,7 @@ def _check(module: AnsibleModule, store: Store, cluster: t.Any, outcomes: dict[s
         now = store.now()
         scope, chosen = _scope(module, store), claim_settings(module)
         while True:
-            claims = store.claim(
-                "check mode", scope=scope, limit=_BATCH, ttl=_LEASE_SECONDS, settings=chosen, since=now
-            )
+            claims = store.claim("check mode", scope=scope, limit=_BATCH, ttl=LEASE_SECONDS, settings=chosen, since=now)
             if not claims:
                 break
             for claim in claims:
@@ -149,7 +156,7 @@ def engine_settings(module: AnsibleModule, cluster: t.Any) -> Settings:
     version = (info.get("kserve") or {}).get("version") if isinstance(info.get("kserve"), dict) else info.get("kserve")
     return Settings(
         timeout=float(module.params["timeout"]),
-        ttl=_LEASE_SECONDS,
+        ttl=LEASE_SECONDS,
         default_mode=module.params.get("default_serving_mode") or info.get("default_mode") or KNATIVE,
         kserve_version=parse_version(version) if version else None,
         strict=bool(module.params.get("strict")),
@@ -206,7 +213,7 @@ def _scope(module: AnsibleModule, store: Store) -> Scope:
     return Scope(tenant_id=tenant_id, project_id=project_id, ids=tuple(sorted(found)) or (_NOBODY,))
 
 
-class _Shared:
+class Shared:
     """A store that the run's end does not close."""
 
     def __init__(self, store: Store) -> None:

@@ -73,6 +73,7 @@ class Result:
     after: dict[str, t.Any] | None = None
     error: ServingError | None = None
     done: bool = False
+    seconds: float = 0.0
 
 
 class Deployment:
@@ -83,9 +84,10 @@ class Deployment:
         self._settings = settings
         self._claim = claim
         # The database's clock, carried on by ours: two machines' clocks never meet.
-        self._clock_offset = now - time.monotonic()
+        self._began = time.monotonic()
+        self._clock_offset = now - self._began
         self._deadline = now + settings.timeout
-        self._renewed = time.monotonic()
+        self._renewed = self._began
         self._current = claim.endpoint.intent_hash
         self._failures = 0
         self._stale = 0
@@ -281,6 +283,7 @@ class Deployment:
     def _finish(self, error: ServingError | None, status: str) -> None:
         self.result.error, self.result.status = error, status
         self.result.waits_for = None
+        self.result.seconds = time.monotonic() - self._began
         self.result.done = True
 
     def _now(self) -> float:

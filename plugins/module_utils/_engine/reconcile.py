@@ -77,7 +77,7 @@ class Reconciler:
         self._exhausted = False
         self._stopping = False
         self._finished_since = False
-        self._over = False
+        self._over = self._asked_last = False
         self._waits_until: float | None = None
         self._error: BaseException | None = None
         self._watched: set[str] = set()
@@ -166,10 +166,15 @@ class Reconciler:
                         # Rows may have changed meanwhile, those that this run has carried among them.
                         self._exhausted = False
                         continue
-                    if self._over or self._others_are_done():
-                        self._over = True
-                        self._lock.notify_all()
+                    if self._over:
                         return None
+                    if self._others_are_done():
+                        # What they gave back between our last claim and this look is ours, so there is one claim more.
+                        self._over = self._asked_last
+                        self._asked_last = True
+                        self._exhausted = self._over
+                        self._lock.notify_all()
+                        continue
                     self._lock.wait(timeout=_LOOK_AGAIN)
                     self._exhausted = False  # what they leave unfinished is ours
                     continue
@@ -184,6 +189,7 @@ class Reconciler:
             return False
         for claim in claims:
             self._on_result(self.refused(claim))
+        self._asked_last = self._asked_last or bool(claims)
         return True
 
     def _fill(self, room: int) -> None:

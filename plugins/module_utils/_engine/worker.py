@@ -41,6 +41,7 @@ class Worker:
     :param open_listener: gives a new connection for notifications
     :param make_run: a new run that follows; each time after the store was away
     :param sweep: seconds between two looks at all endpoints
+    :param before_sweep: called before each of them
     :param say: told in a sentence what went wrong and that it is over
     """
 
@@ -50,12 +51,14 @@ class Worker:
         make_run: t.Callable[[], Reconciler],
         *,
         sweep: float = 30.0,
+        before_sweep: t.Callable[[], None] = lambda: None,
         say: t.Callable[[str], None] = lambda sentence: None,
         first_pause: float = _FIRST_PAUSE,
     ) -> None:
         self._open_listener = open_listener
         self._make_run = make_run
         self._sweep = sweep
+        self._before_sweep = before_sweep
         self._say = say
         self._first_pause = first_pause
         self._stopped = threading.Event()
@@ -93,6 +96,7 @@ class Worker:
             # Before the first look at all: a change in between is told, not missed.
             listener.listen()
             run = self._make_run()
+            self._before_sweep()
             ended: list[BaseException | None] = []
             thread = threading.Thread(target=_carry_out, args=(run, ended), name="reconcile", daemon=True)
             thread.start()
@@ -114,6 +118,7 @@ class Worker:
         self.notifications += len(names)
         due = self.swept_at is None or time.monotonic() - self.swept_at >= self._sweep
         if due or "" in names:
+            self._before_sweep()
             run.wake()
             self._swept()
         elif names:

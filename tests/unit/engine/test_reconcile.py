@@ -109,6 +109,19 @@ def test_an_intent_that_changes_again_is_taken_again() -> None:
     assert row.applied_hash == "h2"
 
 
+def test_what_another_run_gives_back_at_the_last_moment_is_done() -> None:
+    run = Run(1)
+    (row,) = run.rows
+    row.leased = True
+
+    def others() -> list[t.Any]:
+        row.leased = False  # after the last claim, and before this look
+        return []
+
+    run.reconciler(others=others, workers=1).run()
+    assert row.endpoint.status == "READY"
+
+
 @pytest.mark.parametrize("in_flight", [1, 3])
 def test_no_more_than_asked_are_carried_at_a_time(in_flight: int) -> None:
     run = Run(12)

@@ -1,0 +1,174 @@
+# Copyright (c) 2026, mlops.serving contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The module reconcile as a worker that does not end: signals, lines, metrics and health around the engine's worker."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import signal
+import threading
+import time
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from .._adapters.backlog import backlog
+from .._adapters.store import Scope, Store
+from .._adapters.web_server import WebServer
+from .._domain.errors import LeaseLost, ServingError
+from .._domain.worker_metrics import Outcome, WorkerMetrics
+from .._engine.deployment import Result as Ended
+from .._engine.reconcile import Reconciler
+from .._engine.worker import Worker
+from .connections import deploy_mode, open_store, store_parameters
+from .module import Result
+from .progress import Lines
+from .reconciliation import LEASE_SECONDS, Shared, claim_settings, engine_settings, open_cluster, owner
+
+__all__ = ("follow",)
+
+_BATCH = 500
+
+
+def follow(module: AnsibleModule, result: Result) -> None:
+    """Returns after SIGTERM or SIGINT; ``result`` gets ``worked`` with counts by outcome."""
+    with _Following(module) as following:
+        try:
+            following.run()
+        finally:
+            result["worked"] = following.worked()
+            result["changed"] = any(result["worked"].values())
+            result["host"] = following.host
+
+
+class _Following:
+    def __init__(self, module: AnsibleModule) -> None:
+        self._module = module
+        self._scope = Scope(tenant_id=module.params["tenant_id"], project_id=module.params["project_id"])
+        self._settings = dataclasses.replace(claim_settings(module), patient=True)
+        self._simulated = deploy_mode(module.params) == "simulate"
+        self._me = owner()
+        self._lines = Lines(module.params["progress_file"])
+        self._metrics = WorkerMetrics()
+        self._parameters = store_parameters(module.params, os.environ)
+        self._store = open_store(module)
+        self._cluster: t.Any = None
+        self._since: float | None = None
+        self._lock = threading.Lock()
+        self._closing = contextlib.ExitStack()
+        self.host = ""
+        self._worker = Worker(
+            lambda: Store.connect(self._parameters),
+            self._make_run,
+            sweep=float(module.params["sweep"]),
+            before_sweep=self._note_time,
+            say=self._lines.say,
+        )
+
+    def __enter__(self) -> _Following:
+        self._closing.callback(self._store.close)
+        try:
+            self._store.ready()
+            address = self._module.params["address"]
+            if address:
+                web = WebServer(address, {"/metrics": self._metrics_page, "/healthz": self._health_page})
+                self._closing.enter_context(web)
+                self._lines.say(f"metrics and health on {web.address}")
+        except BaseException:
+            self._closing.close()
+            raise
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._closing.close()
+        if self._cluster is not None:
+            self._cluster.close()
+
+    def run(self) -> None:
+        before = {number: signal.signal(number, self._ended) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            self._lines.say(f"{self._me} looks for work every {self._module.params['sweep']} s and whenever it is told")
+            self._worker.run()
+            self._lines.say("stopped; what was in hand is given back")
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def worked(self) -> dict[str, int]:
+        names: tuple[Outcome, ...] = ("ready", "deleted", "failed", "refused", "superseded")
+        return {name: self._metrics.count(name) for name in names}
+
+    def _ended(self, _number: int, _frame: t.Any) -> None:
+        self._worker.stop()
+
+    def _note_time(self) -> None:
+        """What failed or converged after this is handed out again at the next sweep, or when its row changes."""
+        self._since = self._store.now()
+
+    def _make_run(self) -> Reconciler:
+        if self._cluster is None:
+            self._cluster = open_cluster(self._module, self._store)
+            self.host = self._cluster.host
+            self._lines.say(f"deploys to {self.host}")
+        return Reconciler(
+            # The simulator lives in the store's own connection; more of them would only wait for one another.
+            (lambda: Shared(self._store)) if self._simulated else (lambda: Store.connect(self._parameters)),
+            self._cluster,
+            self._claim,
+            engine_settings(self._module, self._cluster),
+            workers=1 if self._simulated else max(1, self._module.params["workers"]),
+            on_result=self._tell,
+            follow=True,
+        )
+
+    def _claim(self, room: int, only: t.Collection[str] | None) -> tuple[list[t.Any], float]:
+        if only is None:
+            scope, settings, since = self._scope, self._settings, self._since
+        else:  # a deletion that is asked for changes no intent: whoever is named is looked at, however lately it was
+            scope = dataclasses.replace(self._scope, ids=tuple(only))
+            settings, since = dataclasses.replace(self._settings, everything=False), None
+        claims = self._store.claim(
+            self._me, scope=scope, limit=min(room, _BATCH), ttl=LEASE_SECONDS, settings=settings, since=since
+        )
+        return t.cast("list[t.Any]", claims), self._store.now()
+
+    def _tell(self, ended: Ended) -> None:
+        with self._lock:
+            self._metrics.observe(outcome_of(ended), ended.seconds)
+        self._lines.tell(ended)
+
+    def _metrics_page(self) -> tuple[int, str]:
+        figures: dict[str, float] = {
+            "sweeps_total": self._worker.sweeps,
+            "notifications_total": self._worker.notifications,
+            "interruptions_total": self._worker.interruptions,
+        }
+        # The worker's own figures are told also while the store is away.
+        with contextlib.suppress(ServingError), Store.connect(self._parameters) as store:
+            waiting = backlog(store.database, self._scope, self._settings)
+            figures |= {
+                "endpoints_due": waiting["due"],
+                "endpoints_in_hand": waiting["in_hand"],
+                "endpoints_failed": waiting["failed"],
+                "oldest_due_seconds": waiting["oldest_seconds"],
+                "dead_letters": waiting["dead_letters"],
+                "events_unpublished": waiting["unpublished"],
+            }
+        with self._lock:
+            return 200, self._metrics.text(figures)
+
+    def _health_page(self) -> tuple[int, str]:
+        if self._worker.healthy(time.monotonic()):
+            return 200, "ok\n"
+        return 503, "the last look at all endpoints was too long ago: see the worker's lines for what is away\n"
+
+
+def outcome_of(ended: Ended) -> Outcome:
+    if isinstance(ended.error, LeaseLost):
+        return "superseded"
+    if ended.error is not None:
+        return "refused" if ended.error.code == "refused" and not ended.writes else "failed"
+    return "deleted" if ended.status == "DELETED" else "ready"

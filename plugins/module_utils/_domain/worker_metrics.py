@@ -1,0 +1,73 @@
+# Copyright (c) 2026, mlops.serving contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a worker tells Prometheus about itself, in the text format 0.0.4."""
+
+from __future__ import annotations
+
+import typing as t
+from collections import Counter
+
+__all__ = ("PREFIX", "Outcome", "WorkerMetrics")
+
+PREFIX = "mlops_serving_worker_"
+Outcome = t.Literal["ready", "deleted", "failed", "refused", "superseded"]
+OUTCOMES: tuple[Outcome, ...] = ("ready", "deleted", "failed", "refused", "superseded")
+# From an answer of the simulator to a model of many gigabytes.
+BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
+_COUNTERS = {
+    "sweeps_total": "Looks at all endpoints.",
+    "notifications_total": "Notifications of the store that were heard.",
+    "interruptions_total": "Times that the store or the cluster was away.",
+}
+_GAUGES = {
+    "endpoints_due": "Endpoints whose intent is not applied.",
+    "endpoints_in_hand": "Those of them that a worker has in hand.",
+    "endpoints_failed": "Those of them that failed and wait for their next attempt.",
+    "oldest_due_seconds": "Age of the oldest intent that is not applied and has not failed.",
+    "dead_letters": "Events that could not be taken in.",
+    "events_unpublished": "Events in the outbox that are not published yet.",
+}
+
+
+class WorkerMetrics:
+    """Counts what became of endpoints; nothing here knows time or threads."""
+
+    def __init__(self) -> None:
+        self._outcomes: Counter[str] = Counter(dict.fromkeys(OUTCOMES, 0))
+        self._buckets = [0] * len(BUCKETS)
+        self._seconds = 0.0
+        self._finished = 0
+
+    def observe(self, outcome: Outcome, seconds: float) -> None:
+        """One endpoint came to its end, so many seconds after it was taken."""
+        self._outcomes[outcome] += 1
+        self._finished += 1
+        self._seconds += seconds
+        for place, limit in enumerate(BUCKETS):
+            self._buckets[place] += seconds <= limit
+
+    def count(self, outcome: Outcome) -> int:
+        return self._outcomes[outcome]
+
+    def text(self, figures: t.Mapping[str, float]) -> str:
+        """
+        :param figures: values of the other counters and gauges by name; those that are missing are left out
+        """
+        lines = _head("endpoints_total", "counter", "Endpoints that came to an end, by what became of them.")
+        lines += [f'{PREFIX}endpoints_total{{outcome="{name}"}} {count}' for name, count in self._outcomes.items()]
+        lines += _head("endpoint_seconds", "histogram", "Seconds from taking an endpoint to its end.")
+        for limit, count in zip(BUCKETS, self._buckets, strict=True):
+            lines.append(f'{PREFIX}endpoint_seconds_bucket{{le="{limit:g}"}} {count}')
+        lines.append(f'{PREFIX}endpoint_seconds_bucket{{le="+Inf"}} {self._finished}')
+        lines.append(f"{PREFIX}endpoint_seconds_sum {self._seconds:.6f}")
+        lines.append(f"{PREFIX}endpoint_seconds_count {self._finished}")
+        for kind, names in (("counter", _COUNTERS), ("gauge", _GAUGES)):
+            for name, meaning in names.items():
+                if name in figures:
+                    lines += [*_head(name, kind, meaning), f"{PREFIX}{name} {figures[name]:.10g}"]
+        return "\n".join(lines) + "\n"
+
+
+def _head(name: str, kind: str, meaning: str) -> list[str]:
+    return [f"# HELP {PREFIX}{name} {meaning}", f"# TYPE {PREFIX}{name} {kind}"]

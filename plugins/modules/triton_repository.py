@@ -277,7 +277,7 @@ OPTIONS: dict[str, dict[str, t.Any]] = {
     "gpu": {"type": "raw"},
     "backends": {"type": "list", "elements": "str", "default": []},
     "max_total_size": {"type": "bytes"},
-    "allow_secrets": {"type": "list", "elements": "str", "default": []},
+    "allow_secrets": {"type": "list", "elements": "str", "default": [], "no_log": False},
     "repository": {"type": "str", "required": True},
     "bucket": {"type": "str", "required": True},
     "create_bucket": {"type": "bool", "default": False},

@@ -110,6 +110,11 @@ options:
   digest:
     description: With O(state=absent), the RV(digest) of the publication to remove. O(src) is not looked at then.
     type: str
+  progress_file:
+    description:
+      - A file to which a line is added every few seconds of a long publication, with the files and bytes that are done.
+        The action plugin of this name uses it, and shows the lines.
+    type: path
 extends_documentation_fragment:
   - mlops.serving._attributes
   - mlops.serving._attributes.writes
@@ -249,6 +254,8 @@ from ..module_utils._adapters.model_schema import config_parser
 from ..module_utils._ansible.argspec import serving_spec
 from ..module_utils._ansible.connections import artifacts_parameters
 from ..module_utils._ansible.module import Result, diff, run
+from ..module_utils._ansible.progress import Lines
+from ..module_utils._ansible.transfer import Transfer, ending_in_order
 from ..module_utils._domain import checks
 from ..module_utils._domain.errors import InvalidIntent, NotFound
 from ..module_utils._domain.model_layout import ModelFolder
@@ -284,6 +291,7 @@ OPTIONS: dict[str, dict[str, t.Any]] = {
     "prefix": {"type": "str", "default": "models"},
     "alias": {"type": "str"},
     "digest": {"type": "str"},
+    "progress_file": {"type": "path"},
 }
 
 
@@ -314,12 +322,24 @@ def publish(module: AnsibleModule, result: Result) -> None:
             after = [f"{each.file.path} {each.file.sha256}" for each in files]
             result["diff"].append(diff(_lines(published.contents()), _lines(after), header=place.uri))
             if not module.check_mode:
-                store.publish(place, params["repository"], digest, files, steps)
+                _send(module, store, (place, params["repository"], digest, files, steps), result)
             result["changed"] = True
         result["uploaded"] += [place.prefix + file.path for file in steps.upload]
         result["removed"] += [place.prefix + path for path in steps.remove]
     if params["alias"] and not imagined:
         _warn_of_neighbours(module, places[1], store)
+
+
+def _send(module: AnsibleModule, store: Artifacts, publication: tuple[t.Any, ...], result: Result) -> None:
+    upload = publication[-1].upload
+    say = Lines(module.params["progress_file"]).say
+    try:
+        with ending_in_order():
+            store.publish(*publication, Transfer(say, "sending", len(upload), sum(file.size for file in upload)))
+    except BaseException:
+        for address in ("storage_uri", "alias_uri"):  # nobody may take it for published
+            result.pop(address, None)
+        raise
 
 
 def withdraw(module: AnsibleModule, result: Result) -> None:
@@ -381,8 +401,10 @@ def _check_models(module: AnsibleModule, models: list[ModelFolder], result: Resu
 
 
 def _hash_models(module: AnsibleModule, models: list[ModelFolder]) -> list[LocalFile]:
+    sizes = [size for model in models for size in model.sizes.values()]
+    seen = Transfer(Lines(module.params["progress_file"]).say, "reading", len(sizes), sum(sizes))
     root = module.params["src"]
-    return [file for model in models for file in (*hash_files(root, model), *placeholder_files(model))]
+    return [file for model in models for file in (*hash_files(root, model, seen), *placeholder_files(model))]
 
 
 def _locations(params: dict[str, t.Any], digest: str) -> list[Location]:

@@ -1,4 +1,5 @@
 """Measures everything in one run on a private Postgres and prints it as Markdown: `python -m tools.bench`.
+The uploads need no Postgres, but an S3 server, and the tools beside which they are measured: `--only uploads`.
 
 Seconds depend on the machine; ratios of one run are what to look at. Nothing here fails because something is slow.
 """
@@ -15,6 +16,7 @@ from tools.bench.machine import describe, load
 from tools.bench.reconcile import measure_reconcile
 from tools.bench.server import private_postgres
 from tools.bench.table import Table
+from tools.bench.uploads import measure_uploads
 
 
 def arguments() -> argparse.Namespace:
@@ -23,6 +25,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--repetitions", type=int, default=5, help="how often what is short is measured; medians count")
     parser.add_argument("--calls", type=int, default=20, help="module calls in a loop")
     parser.add_argument("--loops", type=int, default=3, help="how often that loop is run; medians count")
+    parser.add_argument("--files", type=int, default=2000, help="small files that are uploaded")
+    parser.add_argument("--big", type=int, default=2048, help="MiB of the big file that is uploaded")
+    parser.add_argument("--peers", type=Path, default=Path(".build/bench-peers"), help="environments of what uploads are measured beside")
+    parser.add_argument("--only", choices=["store", "uploads"], help="one part; both by default")
     return parser.parse_args()
 
 
@@ -32,12 +38,16 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))
     root = Path(__file__).resolve().parents[2]
     before = load()
-    with private_postgres(root) as server:
-        tables: list[Table] = [
-            measure_reconcile(root, server, endpoints=given.endpoints, repetitions=given.repetitions),
-            measure_calls(root, server, calls=given.calls, repetitions=given.loops),
-        ]
-        print(describe(server, before, load()))
+    tables: list[Table] = []
+    if given.only != "uploads":
+        with private_postgres(root) as server:
+            tables += [
+                measure_reconcile(root, server, endpoints=given.endpoints, repetitions=given.repetitions),
+                measure_calls(root, server, calls=given.calls, repetitions=given.loops),
+            ]
+            print(describe(server, before, load()))
+    if given.only != "store":
+        tables += measure_uploads(root, given.peers.resolve(), files=given.files, big=given.big)
     for table in tables:
         print(f"\n{table}")
     return 0

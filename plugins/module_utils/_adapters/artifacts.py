@@ -69,6 +69,9 @@ class Artifacts:
             self._client = session.client("s3", endpoint_url=url, verify=verify, config=_config(connection))
             limits = {"timeout": (CONNECT_SECONDS, READ_SECONDS), "max_pool_connections": SMALL_WORKERS}
             short_cut = ShortCut(self._client, session.get_credentials(), verify=verify, **limits)
+        if not url and not self._client.meta.endpoint_url.endswith((".amazonaws.com", ".amazonaws.com.cn")):
+            self.host = self._client.meta.endpoint_url  # of the AWS configuration
+            self._target = Target(bucket, self.host)
         self._sender = Sender(self._client, short_cut, self._target)
 
     def exists(self) -> bool:

@@ -18,7 +18,7 @@ AWS_VARIABLES = ("ENDPOINT_URL", "ENDPOINT_URL_S3", "ACCESS_KEY_ID", "SECRET_ACC
 
 @pytest.fixture(autouse=True)
 def no_aws_of_the_users(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in (*AWS_VARIABLES, "REGION", "DEFAULT_REGION"):
+    for name in (*AWS_VARIABLES, "REGION", "DEFAULT_REGION", "CA_BUNDLE"):
         monkeypatch.delenv(f"AWS_{name}", raising=False)
     for name in ("CONFIG_FILE", "SHARED_CREDENTIALS_FILE"):
         monkeypatch.setenv(f"AWS_{name}", str(tmp_path / "none"))

@@ -55,7 +55,7 @@ dev-stack-down: run-venv ## stop them; their data stay
 
 # Tests
 
-.PHONY: test test-cluster cluster-test-build lint sanity importer unit integration molecule molecule-cluster bench judge-table soak soak-install demo-twice resolve test-matrix
+.PHONY: test test-cluster cluster-test-build lint sanity importer unit integration molecule molecule-cluster bench judge-table soak soak-install test-upgrade demo-twice resolve test-matrix
 test: venv ## every tier, two at a time, with a table at the end; TIERS="unit lint" for some
 	@$(BIN)/python tools/dev/run_tiers.py $(TIERS)
 
@@ -97,6 +97,10 @@ soak: venv cluster-test-build ## roll-outs on the real cluster under constant lo
 
 soak-install: cluster-test-build ## install each mode on a bare cluster, killed once in each role
 	@MLOPS_INSTALL_SOAK=true $(BIN)/pytest tests/cluster/test_install.py tests/cluster/test_guardrails.py -rA
+
+test-upgrade: export CLUSTER_TEST_GROUPS := all,kserve-previous
+test-upgrade: cluster-test-build ## KServe upgraded from an older release while endpoints serve, on a bare cluster (not part of test; builds that release first)
+	@$(BIN)/pytest tests/cluster/test_upgrade.py -rA
 
 demo-twice: ## the demo, run twice as a newcomer would
 	@tools/dev/demo-twice

@@ -130,7 +130,9 @@ options:
             description: The namespace. Any, where this is not given.
             type: str
       patch:
-        description: JSON merge patch; V(null) takes a field out, and lists are replaced.
+        description:
+          - JSON merge patch; V(null) takes a field out, and lists are replaced.
+          - Where the entries of a list have names, such as the containers of a pod, a dictionary changes those that it names, or adds them.
         type: dict
         required: true
   field_manager:

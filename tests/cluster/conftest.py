@@ -91,8 +91,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     number, missing = config.stash.get(_LEFT_OUT, (0, []))
     if number:
+        needed = ",".join(["all", *(name for name in missing if name in groups.OPT_IN)])
         terminalreporter.write_line(
-            f"{number} tests did not run: they need {', '.join(missing)} (make test-cluster CLUSTER_TEST_GROUPS=all)"
+            f"{number} tests did not run: they need {', '.join(missing)} (make test-cluster CLUSTER_TEST_GROUPS={needed})"
         )
 
 

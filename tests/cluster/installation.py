@@ -30,11 +30,11 @@ SECONDS = 900
 
 
 class Installation:
-    def __init__(self, cluster: Access, folder: Path) -> None:
+    def __init__(self, cluster: Access, folder: Path, groups: t.Sequence[str] = GROUPS) -> None:
         self.cluster = cluster
         gateway = {"kind": "Service", "name": "kourier", "namespace": "kourier-system"}
         self.variables: dict[str, t.Any] = {
-            "serving_manifests": lay_out_releases(cluster, folder, GROUPS),
+            "serving_manifests": lay_out_releases(cluster, folder, groups),
             # The one that the manifest names does not build with this Kubernetes.
             "serving_images": {"quay.io/brancz/kube-rbac-proxy": f":{versions.KUBE_RBAC_PROXY}"},
             "cert_manager_version": versions.CERT_MANAGER,

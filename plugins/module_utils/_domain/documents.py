@@ -12,7 +12,18 @@ from fnmatch import fnmatchcase
 
 from .errors import InvalidIntent
 
-__all__ = ("BUILT_IN_GROUPS", "CRD", "Item", "Key", "Prepared", "collect", "left_out_early", "merge", "name_of", "prepare")
+__all__ = (
+    "BUILT_IN_GROUPS",
+    "CRD",
+    "Item",
+    "Key",
+    "Prepared",
+    "collect",
+    "left_out_early",
+    "merge",
+    "name_of",
+    "prepare",
+)
 
 Document = dict[str, t.Any]
 # API group, kind, namespace ("" where there is none), name: what makes an object of a cluster one.
@@ -168,7 +179,7 @@ def prepare(items: t.Iterable[Item], exclude: t.Iterable[Document], patches: t.I
     """What is to be applied: without the excluded ones, patched, and each object once.
 
     :param exclude: ``{kind, name, namespace}``; what one does not say fits everything
-    :param patches: ``{target: {kind, name, namespace}, patch: a JSON merge patch}``
+    :param patches: ``{target: {kind, name, namespace}, patch: a JSON merge patch, see :func:`merge_by_name`}``
     :raises InvalidIntent: for a patch that fits nothing, or that renames
     """
     kept, warnings = list(items), []
@@ -220,6 +231,31 @@ def merge(document: t.Any, patch: t.Any) -> t.Any:
     return result
 
 
+def merge_by_name(document: t.Any, patch: t.Any) -> t.Any:
+    """A JSON merge patch, in which a dictionary for a list of named entries, such as a pod's containers, changes those it names."""
+    if not isinstance(patch, dict):
+        return patch
+    named = isinstance(document, list) and bool(document) and all(_name_of(entry) for entry in document)
+    known = {_name_of(entry): entry for entry in document} if named else document
+    result = dict(known) if isinstance(known, dict) else {}
+    for name, value in patch.items():
+        if value is None:
+            result.pop(name, None)
+        else:
+            result[name] = merge_by_name(result.get(name), value)
+    if not named:
+        return result
+    wrong = next((name for name, entry in result.items() if not isinstance(entry, dict)), None)
+    if wrong is not None:
+        raise InvalidIntent(f"entry {wrong} is no dictionary", field="patches", cure="give its fields by their names")
+    return [{"name": name, **entry} for name, entry in result.items()]
+
+
+def _name_of(entry: t.Any) -> str:
+    name = entry.get("name") if isinstance(entry, dict) else None
+    return name if isinstance(name, str) else ""
+
+
 def _fits(item: Item, target: Document, where: str) -> bool:
     if not any(target.get(field) for field in _TARGET):
         raise InvalidIntent("says nothing", field=where, cure="give kind, name or namespace")
@@ -234,7 +270,7 @@ def _matches(target: Document, *place: str) -> bool:
 
 
 def _patched(item: Item, patch: Document, where: str) -> Item:
-    document = merge(item.document, patch)
+    document = merge_by_name(item.document, patch)
     if any(document.get(field) != item.document[field] for field in ("apiVersion", "kind")) or not (
         isinstance(document.get("metadata"), dict) and document["metadata"].get("name") == item.name
     ):

@@ -14,7 +14,13 @@ from ansible_collections.mlops.serving.plugins.module_utils._domain.apply_order 
     NAMESPACES,
     stages,
 )
-from ansible_collections.mlops.serving.plugins.module_utils._domain.documents import Item, collect, merge, prepare
+from ansible_collections.mlops.serving.plugins.module_utils._domain.documents import (
+    Item,
+    collect,
+    merge,
+    merge_by_name,
+    prepare,
+)
 from ansible_collections.mlops.serving.plugins.module_utils._domain.errors import InvalidIntent
 
 
@@ -69,6 +75,27 @@ def test_patches() -> None:
         prepare(given, [], [{"target": {"name": "b"}, "patch": {}}])
     with pytest.raises(InvalidIntent, match="another object"):
         prepare(given, [], [{"target": {"kind": "Secret"}, "patch": {"metadata": {"name": "z"}}}])
+
+
+def test_a_patch_names_the_entries_of_a_list() -> None:
+    pod = {"containers": [{"name": "a", "image": "x", "args": ["1"]}, {"name": "b"}], "volumes": [{"name": "v"}]}
+    patch = {
+        "containers": {"a": {"lifecycle": {"preStop": {}}, "args": ["2"]}, "c": {"image": "z"}},
+        "volumes": {"v": None},
+    }
+    assert merge_by_name(pod, patch) == {
+        "containers": [
+            {"name": "a", "image": "x", "args": ["2"], "lifecycle": {"preStop": {}}},
+            {"name": "b"},
+            {"name": "c", "image": "z"},
+        ],
+        "volumes": [],
+    }
+    assert pod["containers"][0] == {"name": "a", "image": "x", "args": ["1"]}
+    assert merge_by_name(pod, {"containers": [{"name": "d"}]})["containers"] == [{"name": "d"}]
+    assert merge_by_name({"a": ["b"]}, {"a": {"b": 1}}) == {"a": {"b": 1}}, "no names: a merge patch as in the RFC"
+    with pytest.raises(InvalidIntent, match="entry a is no dictionary"):
+        merge_by_name(pod, {"containers": {"a": "image"}})
 
 
 def test_merge_as_in_the_rfc() -> None:

@@ -22,7 +22,7 @@ from .s3_put import ShortCut
 from .upload import SMALL_WORKERS, Sender, Sent
 
 try:
-    import boto3.session
+    # Of boto3 its lower half: the upper one would be imported for a quarter of a second, and not be used.
     import botocore.session
     from botocore.config import Config
 
@@ -55,18 +55,18 @@ class Artifacts:
         _check_url(url)
         self._target = Target(bucket, self.host)
         with self._target.action("connect to"):
-            base = botocore.session.Session(profile=connection.get("profile"))
-            session = boto3.session.Session(
-                aws_access_key_id=connection.get("access_key"),
-                aws_secret_access_key=connection.get("secret_key"),
-                aws_session_token=connection.get("session_token"),
-                region_name=self.region,
-                botocore_session=base,
-            )
+            session = botocore.session.Session(profile=connection.get("profile"))
             verify: t.Any = False
             if connection.get("validate_certs", True):
-                verify = connection.get("aws_ca_bundle") or base.get_config_variable("ca_bundle") or True
-            self._client = session.client("s3", endpoint_url=url, verify=verify, config=_config(connection))
+                verify = connection.get("aws_ca_bundle") or session.get_config_variable("ca_bundle") or True
+            if connection.get("access_key"):
+                keys = (connection.get(name) for name in ("access_key", "secret_key", "session_token"))
+                session.set_credentials(*keys)
+            # The times in a listing are not looked at, and to read one takes longer than all the rest of its row.
+            session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=str)
+            self._client = session.create_client(
+                "s3", region_name=self.region, endpoint_url=url, verify=verify, config=_config(connection)
+            )
             limits = {"timeout": (CONNECT_SECONDS, READ_SECONDS), "max_pool_connections": SMALL_WORKERS}
             short_cut = ShortCut(self._client, session.get_credentials(), verify=verify, **limits)
         if not url and not self._client.meta.endpoint_url.endswith((".amazonaws.com", ".amazonaws.com.cn")):

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from .._domain.errors import Forbidden, InvalidIntent, NotFound, ServingError, Unavailable
 
 try:
-    from boto3.exceptions import Boto3Error
     from botocore import exceptions as failures
 except ImportError:  # said by Artifacts, before anything here is called
     pass
@@ -72,9 +71,7 @@ class Target:
         except (failures.HTTPClientError, failures.ConnectionError) as error:
             cure = "look whether it runs, and whether endpoint_url is its address"
             raise self._error(Unavailable, f"it does not answer ({type(error).__name__})", verb, key, cure) from error
-        except (failures.BotoCoreError, Boto3Error, ValueError) as error:
-            if isinstance(error.__cause__ or error.__context__, failures.ClientError):
-                raise self._refusal(error.__cause__ or error.__context__, verb, key) from error
+        except (failures.BotoCoreError, ValueError) as error:
             raise self._error(InvalidIntent, str(error), verb, key, "correct the connection's options") from error
 
     def _refusal(self, error: t.Any, verb: str, key: str | None) -> ServingError:

@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "_ansible": {"_domain", "_adapters", "_engine"},
     **{surface: {"_domain", "_adapters", "_engine", "_ansible"} for surface in SURFACES},
     # What runs beside the modules, on the controller.
-    "plugin_utils": set(),
+    "plugin_utils": {"plugin_utils"},
     "action": {"plugin_utils"},
 }
 # Libraries that an outside system is spoken to with: only adapters know them.

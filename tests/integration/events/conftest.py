@@ -1,0 +1,184 @@
+"""The fixtures ``world``, ``run`` and ``start``, and the event source on a stream of the test's own."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import json
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import pytest
+from world import World, reconcile, run, start, world
+
+__all__ = ("Source", "Stream", "jetstream", "reconcile", "run", "start", "until", "world")
+
+PATH = Path(__file__).resolve().parents[3] / "extensions/eda/plugins/event_source/jetstream.py"
+SECONDS = 20.0
+
+
+def until(condition: Callable[[], Any], seconds: float = SECONDS) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come true"
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope="session")
+def jetstream() -> Any:
+    """The plugin, loaded by its path as ansible-rulebook does."""
+    spec = importlib.util.spec_from_file_location("jetstream_under_test", PATH)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+class Loop:
+    """An event loop in a thread."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self.loop.run_forever, daemon=True)
+        self._thread.start()
+
+    def begin(self, work: Coroutine[Any, Any, Any]) -> Future[Any]:
+        return asyncio.run_coroutine_threadsafe(work, self.loop)
+
+    def do(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return self.begin(work).result(timeout=SECONDS)
+
+    def close(self) -> None:
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join(timeout=5)
+
+
+class Stream:
+    """A stream with the two consumers of today's worker, each under names of the test's own."""
+
+    def __init__(self, loop: Loop, url: str) -> None:
+        self.loop, self.url = loop, url
+        mark = uuid.uuid4().hex[:8]
+        self.name = f"S{mark}"
+        self.deploy_subject, self.delete_subject = f"t{mark}.deploy", f"t{mark}.delete"
+        self.consumer = "deploy-worker"
+
+    def open(self) -> None:
+        self.loop.do(self._open())
+
+    async def _open(self) -> None:
+        import nats
+
+        self.nats = await nats.connect(self.url)
+        self.js = self.nats.jetstream()
+
+    def options(self) -> dict[str, Any]:
+        return {
+            "servers": [self.url],
+            "stream": self.name,
+            "deploy_subject": self.deploy_subject,
+            "delete_subject": self.delete_subject,
+        }
+
+    def publish(self, *events: Any, delete: bool = False) -> None:
+        subject = self.delete_subject if delete else self.deploy_subject
+
+        async def send() -> None:
+            for event in events:
+                await self.nats.publish(subject, event if isinstance(event, bytes) else json.dumps(event).encode())
+            await self.nats.flush()
+
+        self.loop.do(send())
+
+    def state(self, consumer: str = "deploy-worker") -> Any:
+        return self.loop.do(self.js.consumer_info(self.name, consumer))
+
+    def at_rest(self) -> bool:
+        found = [self.state(), self.state("deploy-worker-delete")]
+        return all(one.num_pending == one.num_ack_pending == 0 for one in found)
+
+    def close(self) -> None:
+        self.loop.do(self.nats.close())
+
+
+class Source:
+    """The plugin at work."""
+
+    def __init__(self, loop: Loop, plugin: Any, args: dict[str, Any]) -> None:
+        self.events: list[dict[str, Any]] = []
+        self._loop = loop
+        queue: asyncio.Queue[Any] = asyncio.Queue(1)
+
+        async def begin() -> list[asyncio.Task[Any]]:
+            return [asyncio.create_task(plugin.main(queue, args)), asyncio.create_task(self._read(queue))]
+
+        self._tasks = loop.do(begin())
+
+    async def _read(self, queue: asyncio.Queue[Any]) -> None:
+        while True:
+            self.events.append(await queue.get())
+
+    @property
+    def listening(self) -> bool:
+        if self._tasks[0].done():
+            self._tasks[0].result()
+        return bool(self.events)
+
+    @property
+    def batches(self) -> list[dict[str, Any]]:
+        return [event["mlops_serving"] for event in self.events if "requested" in event["mlops_serving"]]
+
+    @property
+    def requested(self) -> list[str]:
+        return [name for batch in self.batches for name in batch["requested"]]
+
+    def stop(self) -> None:
+        async def end() -> None:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+        self._loop.do(end())
+
+
+@pytest.fixture
+def loop() -> Iterator[Loop]:
+    made = Loop()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def stream(loop: Loop, nats_url: str) -> Iterator[Stream]:
+    made = Stream(loop, nats_url)
+    made.open()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def source(loop: Loop, stream: Stream, jetstream: Any, world: World) -> Iterator[Callable[..., Source]]:
+    made: list[Source] = []
+
+    def begin(**args: Any) -> Source:
+        given = {**stream.options(), "database_url": world.url, "create": True, **args}
+        made.append(Source(loop, jetstream, given))
+        until(lambda: made[-1].listening)
+        return made[-1]
+
+    yield begin
+    for each in made:
+        each.stop()
+
+
+@pytest.fixture
+def versions(world: World) -> list[str]:
+    return world.model("s3://models/add_sub/1/", "s3://models/add_sub/2/")

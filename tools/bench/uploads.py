@@ -59,10 +59,13 @@ def measure_uploads(root: Path, peers_folder: Path, *, files: int, big: int) -> 
             tables.append(_table(root, folder, peers, server, files, big))
         with sink(root) as server:
             tables.append(_table(root, folder, peers, server, files, big))
+    print(
+        f"\nUploads beside {_versions(peers)}; a file is measured with its two small neighbours, and SeaweedFS shares the cores."
+    )
     return tables
 
 
-def versions(peers: Peers) -> str:
+def _versions(peers: Peers) -> str:
     aws, ansible = peers.version("aws", "awscli"), peers.version("s3_sync", "ansible")
     return f"awscli {aws}, ansible {ansible}, boto3 {peers.version('s3_sync', 'boto3')}"
 
@@ -74,14 +77,13 @@ def _table(root: Path, folder: Path, peers: Peers, server: S3, files: int, big: 
         *(f"{what}, {when}" for what in (f"{files:,} files", f"{big:,} MiB") for when in ("first", "again")),
         "peak memory",
     )
-    rows = []
-    for number, tool in enumerate(TOOLS):
-        runs = [
-            _run(root, folder / what, peers, server, number)
-            for what in ("small", "big")
-            for _when in ("first", "again")
-        ]
-        rows.append((tool, runs))
+    # The tools take turns, so that a slow minute hits all of them.
+    turns = [
+        [_run(root, folder / what, peers, server, number) for number in range(len(TOOLS))]
+        for what in ("small", "big")
+        for _when in ("first", "again")
+    ]
+    rows = list(zip(TOOLS, zip(*turns, strict=True), strict=True))
     ours = rows[0][1]
     bare = (
         bare_uploads(server.environment, "bare", files, SMALL_BYTES),
@@ -95,68 +97,52 @@ def _table(root: Path, folder: Path, peers: Peers, server: S3, files: int, big: 
         ]
         small, large = max(run.memory for run in runs[:2]), max(run.memory for run in runs[2:])
         table.add(tool, *cells, f"{small:.0f} and {large:.0f} MiB")
-    ping = f"{measure_ping(root):.1f} s"
+    ping = f"{measure_ping(folder):.1f} s"
     table.add("`ansible.builtin.ping`, in what both modules take", ping, ping, ping, ping, "")
     table.add("the bytes alone, from memory", f"{bare[0]:.1f} s", "", f"{bare[1]:.1f} s", "", "")
     return table
 
 
-def measure_ping(root: Path) -> float:
-    """Seconds that `ansible` takes for a module that does nothing, to be seen in the figures of both modules."""
-    command = [
-        str(Path(sys.executable).with_name("ansible")),
-        "localhost",
-        "-c",
-        "local",
-        "-i",
-        "localhost,",
-        "-m",
-        "ansible.builtin.ping",
-    ]
+def measure_ping(folder: Path) -> float:
+    """Seconds that `ansible-playbook` takes for a task that does nothing, to be seen in the figures of both modules."""
+    command = _ansible(Path(sys.executable), folder, "ansible.builtin.ping", {})
     answer = subprocess.run([sys.executable, "-c", _MEASURE, *command], capture_output=True, text=True, check=True)
     return float(json.loads(answer.stdout)[2])
+
+
+def _ansible(python: Path, folder: Path, module: str, options: dict[str, str]) -> list[str]:
+    """A playbook of one task, by the Ansible of this environment; JSON is YAML."""
+    book = folder / "play.yml"
+    tasks = [{"name": "Measure", module: options}]
+    book.write_text(json.dumps([{"name": "Measure", "hosts": "localhost", "gather_facts": False, "tasks": tasks}]))
+    program = str(python.with_name("ansible-playbook"))
+    return [program, "-c", "local", "-i", "localhost,", "-e", f"ansible_python_interpreter={python}", str(book)]
 
 
 def _run(root: Path, source: Path, peers: Peers, server: S3, tool: int) -> Figures:
     bucket, name = _BUCKETS[tool], source.name
     kept = {each: value for each, value in os.environ.items() if not each.startswith(("AWS_", "ANSIBLE_"))}
     environment = {**kept, **server.environment, "AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": "/dev/null"}
-    local = ["localhost", "-c", "local", "-i", "localhost,"]
     if tool == 0:
-        program, module = str(Path(sys.executable).with_name("ansible")), "mlops.serving.triton_repository"
-        options = {"src": str(source), "repository": name, "bucket": bucket}
         environment["ANSIBLE_COLLECTIONS_PATH"] = str(root / ".build")
-        command = [
-            program,
-            *local,
-            "-e",
-            f"ansible_python_interpreter={sys.executable}",
-            "-m",
-            module,
-            "-a",
-            json.dumps(options),
-        ]
+        options = {"src": str(source), "repository": name, "bucket": bucket}
+        command = _ansible(Path(sys.executable), source.parent, "mlops.serving.triton_repository", options)
     elif tool == 1:
-        command = [
-            peers.program("aws", "aws"),
-            "s3",
-            "sync",
-            "--only-show-errors",
-            str(source),
-            f"s3://{bucket}/{name}",
-        ]
+        program = peers.program("aws", "aws")
+        command = [program, "s3", "sync", "--only-show-errors", str(source), f"s3://{bucket}/{name}"]
     else:
-        program, module = peers.program("s3_sync", "ansible"), "community.aws.s3_sync"
         options = {"file_root": str(source), "bucket": bucket, "key_prefix": name}
-        python = f"ansible_python_interpreter={peers.program('s3_sync', 'python')}"
-        command = [program, *local, "-e", python, "-m", module, "-a", json.dumps(options)]
+        python = Path(peers.program("s3_sync", "python"))
+        command = _ansible(python, source.parent, "community.aws.s3_sync", options)
     answer = subprocess.run(
         [sys.executable, "-c", _MEASURE, *command], env=environment, capture_output=True, text=True, check=True
     )
     code, said, *figures = json.loads(answer.stdout)
     if code:
         raise SystemExit(f"{' '.join(command)} failed: {said}")
-    return Figures(*figures)
+    figure = Figures(*figures)
+    print(f"{server.name}: {TOOLS[tool]} {name} {figure.seconds:.1f} s", file=sys.stderr, flush=True)
+    return figure
 
 
 def _fill(top: Path, files: int, size: int) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
-from ansible_collections.mlops.serving.plugins.module_utils._ansible.transfer import Transfer
+from ansible_collections.mlops.serving.plugins.module_utils._ansible.transfer import Transfer, teller
 
 MIB = 1024 * 1024
 
@@ -59,3 +60,11 @@ def test_files_without_content(begin: Callable[..., Transfer], clock: Clock, lin
     clock.now += 3
     transfer(0, 1)
     assert lines == ["sending 1 of 2 files, 0 of 0 B (100 %)"]
+
+
+def test_lines_are_added_to_a_file_at_once(tmp_path: Path) -> None:
+    say = teller(str(tmp_path / "lines"))
+    for number in range(2):
+        say(f"line {number}")
+        assert (tmp_path / "lines").read_text().splitlines()[number].endswith(f"  line {number}")
+    teller(None)("for nobody")

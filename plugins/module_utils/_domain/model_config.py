@@ -198,8 +198,7 @@ class _Reader:
         if not self._is("["):
             values.append(self._value(name, colon))
             return
-        opened = self._take(name)
-        assert opened is not None
+        opened = self._take(name) or name  # it is there: it was seen just now
         if self._is("]"):
             self._take(opened)
             return

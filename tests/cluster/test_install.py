@@ -59,7 +59,8 @@ def deployed(installation: Installation, database: str, space: Space, **modes: s
             {"name": name, **common, "runtime_config": {**TRITON, "deploymentMode": mode}}
             for name, mode in modes.items()
         ]
-        assert desk.playbook("deploy", endpoints=endpoints).count("READY") == len(modes)
+        desk.playbook("deploy", endpoints=endpoints)
+        assert {name: desk.row(name)["status"] for name in modes} == dict.fromkeys(modes, "READY")
         yield desk
 
 

@@ -45,6 +45,18 @@ def client(s3: Any) -> Any:
 
 
 @pytest.fixture
+def bucket(bucket: str, client: Any) -> Iterator[str]:
+    """Gone after each test: every bucket takes volumes of the server, which has so many and no more."""
+    yield bucket
+    for row in client.list_multipart_uploads(Bucket=bucket).get("Uploads", ()):
+        client.abort_multipart_upload(Bucket=bucket, Key=row["Key"], UploadId=row["UploadId"])
+    for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket):
+        for row in page.get("Contents", ()):
+            client.delete_object(Bucket=bucket, Key=row["Key"])
+    client.delete_bucket(Bucket=bucket)
+
+
+@pytest.fixture
 def models(tmp_path: Path) -> Path:
     """A copy of the example repository that a test may change."""
     return shutil.copytree(ROOT / "examples" / "triton" / "model-repository", tmp_path / "model-repository")

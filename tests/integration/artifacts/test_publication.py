@@ -112,9 +112,11 @@ def test_an_alias_is_overwritten(publish: Publish, keys: Keys) -> None:
 
 
 def test_a_neighbour_that_kserve_would_mix_up_is_named(publish: Publish) -> None:
-    assert "warnings" not in publish(alias="triton/add_sub")
-    (warning,) = publish(alias="triton/add_sub_v2", models=SECOND)["warnings"]
-    message = warning if isinstance(warning, str) else str(warning)
+    def slashes(result: dict[str, Any]) -> list[str]:
+        return [text for each in result.get("warnings", ()) if "without a slash" in (text := str(each))]
+
+    assert slashes(publish(alias="triton/add_sub")) == []
+    (message,) = slashes(publish(alias="triton/add_sub_v2", models=SECOND))
     assert "triton/add_sub without a slash" in message
 
 

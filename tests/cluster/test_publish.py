@@ -87,5 +87,5 @@ def test_from_a_folder_to_answers_and_a_canary(desk: Desk) -> None:
         desk.playbook("deploy", endpoints=[{**DEPLOYED, "model_version": 2, "traffic": {"canaryTrafficPercent": 20}}])
     assert load.failed == 0, load.errors
     assert sorted(desk.shares("demo").values()) == [20, 80]
-    answered = {desk.infer("demo")["model_version"] for _ in range(60)}
+    answered = {desk.infer("demo")["model_version"] for _time in range(60)}
     assert answered == {"1", "2"}

@@ -73,6 +73,11 @@ def test_from_a_folder_to_answers_and_a_canary(desk: Desk) -> None:
     assert "storageUri: s3://mlops-artifacts/models/published/" in output
     for secret in (serving.WRITER[1], serving.READER[1]):
         assert secret not in output
+    # As KServe 0.20 reads them: the storage initializer knows true and false here, and 0 and 1 elsewhere.
+    secret = desk.cluster.kube.get(f"/api/v1/namespaces/{desk.namespace.name}/secrets/models")
+    told = {name.rpartition("/")[2]: text for name, text in secret["metadata"]["annotations"].items()}
+    assert told["s3-endpoint"] == serving.S3_ENDPOINT
+    assert (told["s3-usehttps"], told["s3-usevirtualbucket"]) == ("0", "false")
     account = desk.cluster.kube.get(f"/api/v1/namespaces/{desk.namespace.name}/serviceaccounts/{ACCOUNT}")
     assert account["secrets"] == [{"name": "models"}]
     desk.playbook("deploy", endpoints=[{**DEPLOYED, "model_version": 1}])

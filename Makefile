@@ -111,6 +111,10 @@ resolve: venv ## what pip makes of the floors, without limits from here
 test-matrix: $(LINK) ## unit tests and a smoke playbook on the oldest and the newest ansible-core
 	@tools/dev/matrix
 
+.PHONY: test-install-oldest
+test-install-oldest: $(LINK) cluster-test-build ## both modes installed by the oldest ansible-core that is supported, on a bare cluster (not part of test)
+	@MATRIX_TESTS="tests/cluster/test_install.py -rA" tools/dev/matrix 3.10:2.16
+
 .PHONY: build clean
 build: venv ## the collection as a tarball, in .build
 	@tools/dev/copy-tree build

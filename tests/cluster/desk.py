@@ -18,7 +18,8 @@ from ansible_collections.mlops.serving.plugins.module_utils._adapters.cluster im
 from ansible_collections.mlops.serving.plugins.module_utils._domain.readiness import observe
 
 ROOT = Path(__file__).resolve().parents[2]
-BIN = Path(sys.executable).parent
+# Another release of ansible-core than the tests' own (make test-install-oldest).
+PROGRAMS = Path(os.environ.get("MLOPS_ANSIBLE_PROGRAMS") or Path(sys.executable).parent)
 TENANT = "11111111-1111-4111-8111-111111111111"
 PROJECT = "22222222-2222-4222-8222-222222222222"
 
@@ -60,8 +61,8 @@ class Desk:
     def module(self, name: str, /, *, fails: bool = False, check: bool = False, **arguments: t.Any) -> dict[str, t.Any]:
         """Runs a module as ``ansible localhost -m`` does; its result."""
         command = [
-            *(str(BIN / "ansible"), "localhost", "-m", f"mlops.serving.{name}"),
-            *("-e", json.dumps({"ansible_python_interpreter": sys.executable})),
+            *(str(PROGRAMS / "ansible"), "localhost", "-m", f"mlops.serving.{name}"),
+            *("-e", json.dumps({"ansible_python_interpreter": str(PROGRAMS / "python")})),
             *(["-a", json.dumps(arguments)] if arguments else []),
             *(["--check"] if check else []),
         ]
@@ -76,7 +77,7 @@ class Desk:
 
     def playbook(self, name: str, /, **variables: t.Any) -> str:
         """Runs a playbook of the collection by its full name; its output."""
-        command = [str(BIN / "ansible-playbook"), f"mlops.serving.{name}", "-e", json.dumps(variables)]
+        command = [str(PROGRAMS / "ansible-playbook"), f"mlops.serving.{name}", "-e", json.dumps(variables)]
         answer = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=self._environment)
         assert answer.returncode == 0, answer.stdout + answer.stderr
         return answer.stdout

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
+# Another release of ansible-core than the tests' own (make test-install-oldest).
+PROGRAMS = Path(os.environ.get("MLOPS_ANSIBLE_PROGRAMS") or Path(sys.executable).parent)
 _SETTINGS = ("ANSIBLE_", "K8S_AUTH_", "KUBECONFIG")
 
 
@@ -59,8 +61,7 @@ def write_play(folder: Path, *roles: str, **more: Any) -> Path:
 
 
 def command(book: Path | str, *flags: str, **variables: Any) -> list[str]:
-    program = Path(sys.executable).with_name("ansible-playbook")
-    return [str(program), str(book), *flags, "-e", json.dumps(variables)]
+    return [str(PROGRAMS / "ansible-playbook"), str(book), *flags, "-e", json.dumps(variables)]
 
 
 def environment(own: Mapping[str, str]) -> dict[str, str]:

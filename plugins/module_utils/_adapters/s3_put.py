@@ -30,8 +30,9 @@ try:
         def payload(self, request: t.Any) -> str:
             return str(request.context["sha256"])
 
-except ImportError:  # said by Artifacts, before anything here is called
-    pass
+    HAS_PARTS = True
+except ImportError:  # no botocore, which Artifacts says, or one that keeps these elsewhere: then boto3 does all
+    HAS_PARTS = False
 
 __all__ = ("ShortCut",)
 
@@ -59,7 +60,7 @@ class ShortCut:
 
     def learn(self, key: str) -> None:
         """To be called when boto3 has written ``key``. The first time counts, as what failed since would fail again."""
-        if self._learnt or self._credentials is None or self._seen is None:
+        if not HAS_PARTS or self._learnt or self._credentials is None or self._seen is None:
             return
         self._learnt = True
         url, authorization = self._seen

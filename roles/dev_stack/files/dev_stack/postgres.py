@@ -41,7 +41,8 @@ def missing(settings: Settings, spec: dict[str, Any]) -> str | None:
 def start(settings: Settings, spec: dict[str, Any], kept: dict[str, Any]) -> dict[str, Any]:
     """Start the server, making its data first where there are none; returns what the state must keep."""
     account = _account(settings.run_as)
-    if "home" not in kept:  # it may be a new folder each time
+    # It may be a new folder each time, and one for an account of its own is in a place that may be emptied at a reboot.
+    if not Path(kept.get("home", "")).is_absolute() or not Path(kept["home"]).is_dir():
         kept["home"] = str(_home(settings.state, account))
     home = Path(kept["home"])
     server = Path(spec["server"]) if spec["server"] != "package" else _packaged(settings.environment)

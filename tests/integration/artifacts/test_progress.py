@@ -21,11 +21,12 @@ def test_lines_come_while_it_is_sent(
     for number in range(30):
         (models / f"add_sub/1/{number:02d}").write_bytes(bytes(1024 * 1024))
     go_on = threading.Event()
+    in_time: list[bool] = []
 
     def hold(method: str, path: str) -> None:
         name = path.rpartition("/")[2]
         if method == "PUT" and name == "29":
-            go_on.wait(30)  # until a line was read
+            in_time.append(go_on.wait(30))  # until a line was read
         elif method == "PUT" and name.isdigit() and not no_log:
             time.sleep(int(name) / 9)  # one after the other, for longer than is not worth a line
 
@@ -42,7 +43,6 @@ def test_lines_come_while_it_is_sent(
         stderr=subprocess.STDOUT,
         text=True,
     )
-    began = time.monotonic()
     assert run.stdout
     if no_log:
         go_on.set()
@@ -52,7 +52,7 @@ def test_lines_come_while_it_is_sent(
         if "sending" in line:
             go_on.set()
     assert run.wait() == 0, "".join(told)
-    assert time.monotonic() - began < 25, "the lines came when all was over"
+    assert in_time == [True], "the lines came when all was over"
     lines = [line for line in told if "sending" in line]
     if no_log:
         assert lines == []

@@ -18,10 +18,10 @@ from .conftest import OURS, ROOT
 __all__ = ("world",)
 
 
-def until(condition: Callable[[], Any], seconds: float = 40.0) -> None:
+def until(condition: Callable[[], Any], output: Path, seconds: float = 60.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, "it did not come true"
+        assert time.monotonic() < end, output.read_text()
         time.sleep(0.05)
 
 
@@ -38,16 +38,18 @@ def test_it_works_until_it_is_ended(world: Any, tmp_path: Path) -> None:
             stderr=subprocess.STDOUT,
         )
     try:
-        until(lambda: "looks for work every 1 s" in output.read_text())
+        until(lambda: "looks for work every 1 s" in output.read_text(), output)
         world.endpoint("demo", version)
-        until(lambda: world.row("demo")["status"] == "READY")
-        until(lambda: "READY      http://isvc-" in output.read_text())
+        until(lambda: world.row("demo")["status"] == "READY", output)
+        until(lambda: "READY      http://isvc-" in output.read_text(), output)
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=30)
     finally:
         process.kill()
         process.wait()
     # The module was ended too, and has given back what it had.
-    asked = "select count(*)::int as n from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
-    until(lambda: world.one(asked)["n"] == 0)
+    asked = (
+        "select count(*)::int as n from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
+    )
+    until(lambda: world.one(asked)["n"] == 0, output)
     assert "what was in hand is given back" in output.read_text()

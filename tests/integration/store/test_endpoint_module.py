@@ -275,8 +275,8 @@ def test_a_waiting_worker_is_woken_by_a_write_and_not_by_a_look(
     wanted = {"name": "demo", "model": "add_sub", "model_version": 1}
     run_module("endpoint", check=True, **wanted)
     assert store.database.notifications() == []
-    run_module("endpoint", **wanted)
-    assert store.wait(10) == [""]
+    written = run_module("endpoint", **wanted)
+    assert store.wait(10) == [written["endpoints"][0]["id"]]
     run_module("endpoint", **wanted)
     assert store.database.notifications() == []
 

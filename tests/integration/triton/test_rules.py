@@ -102,8 +102,20 @@ def load(server: Server, name: str, timeout: float = 30) -> tuple[int, Any]:
 
 
 @pytest.mark.parametrize("name", LOADED)
-def test_our_answer_is_tritons(server: Server, findings: Findings, findings_with_schema: Findings, name: str) -> None:
-    status, answer = load(server, name)
+def test_our_answer_is_tritons(
+    triton: Triton,
+    repository: Path,
+    server: Server,
+    findings: Findings,
+    findings_with_schema: Findings,
+    tmp_path: Path,
+    name: str,
+) -> None:
+    try:
+        status, answer = load(server, name)
+    except OSError:  # what was loaded before can leave Triton so that it hangs: by itself the model has to be answered
+        with Server(triton, repository, tmp_path / "log", EXPLICIT, "--disable-auto-complete-config") as fresh:
+            status, answer = load(fresh, name)
     assert (status == 200) is (name in SERVED), answer
     without, with_schema = fatal(findings[name]), fatal(findings_with_schema[name])
     if name in SERVED:

@@ -10,8 +10,10 @@ another machine, or as another user) its lines come at the end; a task with ``as
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import signal
+import sys
 import threading
 import typing as t
 
@@ -31,6 +33,12 @@ _PATIENCE = 15.0
 _LAST_WORDS = 3.0
 # Their output is read by programs, so nothing is to stand in between.
 _FOR_PROGRAMS = ("json", "jsonl", "null", "oneline", "tree")
+
+
+# Ansible writes and leaves it to the system when a pipe or a file gets it: lines would come in blocks, when all is over. The
+# play's own process loads this file too, before it starts the one that runs the task.
+if isinstance(sys.stdout, io.TextIOWrapper):
+    sys.stdout.reconfigure(line_buffering=True)
 
 
 class LiveAction(ActionBase):

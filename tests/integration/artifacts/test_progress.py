@@ -35,7 +35,6 @@ def test_lines_come_while_it_is_sent(
     task = {"name": "Publish", "mlops.serving.triton_repository": options, "no_log": no_log}
     book = write_play(tmp_path, tasks=[task])
     keys = {"AWS_ACCESS_KEY_ID": s3.access_key, "AWS_SECRET_ACCESS_KEY": s3.secret_key, "AWS_REGION": "us-east-1"}
-    keys["PYTHONUNBUFFERED"] = "1"  # else a pipe gets the lines late
     run = subprocess.Popen(
         command(book),
         env=environment({**keys, "AWS_ENDPOINT_URL": middleman.url}),

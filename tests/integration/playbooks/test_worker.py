@@ -33,7 +33,7 @@ def test_it_works_until_it_is_ended(world: Any, tmp_path: Path) -> None:
         process = subprocess.Popen(
             [str(Path(sys.executable).with_name("ansible-playbook")), "mlops.serving.worker", "-e", "worker_sweep=1"],
             cwd=ROOT,
-            env={**kept, "DATABASE_URL": world.url, "DEPLOY_MODE": "simulate", "PYTHONUNBUFFERED": "1"},
+            env={**kept, "DATABASE_URL": world.url, "DEPLOY_MODE": "simulate"},
             stdout=file,
             stderr=subprocess.STDOUT,
         )

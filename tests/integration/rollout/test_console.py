@@ -48,7 +48,7 @@ class Play:
             [Path(sys.executable).with_name("ansible-playbook"), "-i", "localhost,", "-c", "local", book, *arguments],
             cwd=ROOT,
             # Into a pipe Ansible writes when its buffer is full, unless Python is told not to keep one.
-            env={**kept, "PYTHONUNBUFFERED": "1", "DATABASE_URL": database, "DEPLOY_MODE": "simulate", **environment},
+            env={**kept, "DATABASE_URL": database, "DEPLOY_MODE": "simulate", **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

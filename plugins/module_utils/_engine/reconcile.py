@@ -23,10 +23,10 @@ from .._domain.errors import Refused, ServingError
 from .deployment import Deployment, Result, Settings
 from .ports import Cluster
 
-__all__ = ("Reconciler",)
+__all__ = ("Claim", "Reconciler")
 
 OnResult = t.Callable[[Result], None]
-Claim = t.Callable[[int, t.Optional[t.Collection[str]]], tuple[list[t.Any], float]]
+Claim = t.Callable[[int, "t.Collection[str] | None"], tuple[list[t.Any], float]]
 
 # Seconds between two looks at what other runs have in hand.
 _LOOK_AGAIN = 0.5
@@ -198,7 +198,9 @@ class Reconciler:
         only = sorted(self._named)[:room] if self._exhausted else None
         self._named.difference_update(self._named if only is None else only)
         claims, now = self._claim(room, only)
-        if not claims and only is None:
+        if claims:
+            self._asked_last = False
+        elif only is None:
             self._exhausted = True
         for claim in claims:
             if claim.refused:

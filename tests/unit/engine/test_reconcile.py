@@ -122,6 +122,22 @@ def test_what_another_run_gives_back_at_the_last_moment_is_done() -> None:
     assert row.endpoint.status == "READY"
 
 
+def test_what_is_given_back_after_that_is_done_too() -> None:
+    run = Run(2)
+    held = list(run.rows)
+    for row in held:
+        row.leased = True
+
+    def others() -> list[t.Any]:
+        """Each look finds that one more was given back since the last claim."""
+        if held:
+            held.pop().leased = False
+        return []
+
+    run.reconciler(others=others, workers=1).run()
+    assert {row.endpoint.status for row in run.rows} == {"READY"}
+
+
 @pytest.mark.parametrize("in_flight", [1, 3])
 def test_no_more_than_asked_are_carried_at_a_time(in_flight: int) -> None:
     run = Run(12)

@@ -22,7 +22,9 @@ author:
   - mlops.serving contributors (!UNKNOWN)
 options:
   endpoints:
-    description: Names or ids of the endpoints to look at. All that are due where this is not given.
+    description:
+      - Names or ids of the endpoints to look at. All that are due where this is not given.
+      - Not with O(follow), as a worker serves all that are due.
     type: list
     elements: str
   tenant_id:

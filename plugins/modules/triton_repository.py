@@ -254,7 +254,8 @@ from ..module_utils._adapters.model_schema import config_parser
 from ..module_utils._ansible.argspec import serving_spec
 from ..module_utils._ansible.connections import artifacts_parameters
 from ..module_utils._ansible.module import Result, diff, run
-from ..module_utils._ansible.transfer import Transfer, ending_in_order, teller
+from ..module_utils._ansible.progress import Lines
+from ..module_utils._ansible.transfer import Transfer, ending_in_order
 from ..module_utils._domain import checks
 from ..module_utils._domain.errors import InvalidIntent, NotFound
 from ..module_utils._domain.model_layout import ModelFolder
@@ -331,7 +332,7 @@ def publish(module: AnsibleModule, result: Result) -> None:
 
 def _send(module: AnsibleModule, store: Artifacts, publication: tuple[t.Any, ...], result: Result) -> None:
     upload = publication[-1].upload
-    say = teller(module.params["progress_file"])
+    say = Lines(module.params["progress_file"]).say
     try:
         with ending_in_order():
             store.publish(*publication, Transfer(say, "sending", len(upload), sum(file.size for file in upload)))
@@ -401,7 +402,7 @@ def _check_models(module: AnsibleModule, models: list[ModelFolder], result: Resu
 
 def _hash_models(module: AnsibleModule, models: list[ModelFolder]) -> list[LocalFile]:
     sizes = [size for model in models for size in model.sizes.values()]
-    seen = Transfer(teller(module.params["progress_file"]), "reading", len(sizes), sum(sizes))
+    seen = Transfer(Lines(module.params["progress_file"]).say, "reading", len(sizes), sum(sizes))
     root = module.params["src"]
     return [file for model in models for file in (*hash_files(root, model, seen), *placeholder_files(model))]
 

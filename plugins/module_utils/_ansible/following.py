@@ -18,28 +18,30 @@ from ansible.module_utils.basic import AnsibleModule
 from .._adapters.backlog import backlog
 from .._adapters.store import Scope, Store
 from .._adapters.web_server import WebServer
-from .._domain.errors import LeaseLost, ServingError
+from .._domain.errors import InvalidIntent, LeaseLost, ServingError
 from .._domain.worker_metrics import Outcome, WorkerMetrics
 from .._engine.deployment import Result as Ended
 from .._engine.reconcile import Reconciler
 from .._engine.worker import Worker
-from .connections import deploy_mode, open_store, store_parameters
+from .connections import open_store, store_parameters
+from .endpoint_lines import EndpointLines
 from .module import Result
 from .progress import Lines
-from .reconciliation import LEASE_SECONDS, Shared, claim_settings, engine_settings, open_cluster, owner
+from .reconciliation import claim_settings, make_run, open_cluster, owner, take
 
 __all__ = ("follow",)
-
-_BATCH = 500
 
 
 def follow(module: AnsibleModule, result: Result) -> None:
     """Returns after SIGTERM or SIGINT; ``result`` gets ``worked`` with counts by outcome."""
+    if module.params["endpoints"] is not None:
+        cure = "leave endpoints out, or choose by tenant_id and project_id"
+        raise InvalidIntent("cannot go with follow: a worker serves all that are due", field="endpoints", cure=cure)
     with _Following(module) as following:
         try:
             following.run()
         finally:
-            result["worked"] = following.worked()
+            result["worked"] = following.metrics.outcomes
             result["changed"] = any(result["worked"].values())
             result["host"] = following.host
 
@@ -49,10 +51,10 @@ class _Following:
         self._module = module
         self._scope = Scope(tenant_id=module.params["tenant_id"], project_id=module.params["project_id"])
         self._settings = dataclasses.replace(claim_settings(module), patient=True)
-        self._simulated = deploy_mode(module.params) == "simulate"
         self._me = owner()
         self._lines = Lines(module.params["progress_file"])
-        self._metrics = WorkerMetrics()
+        self._endpoints = EndpointLines(self._lines)
+        self.metrics = WorkerMetrics()
         self._parameters = store_parameters(module.params, os.environ)
         self._store = open_store(module)
         self._cluster: t.Any = None
@@ -97,10 +99,6 @@ class _Following:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def worked(self) -> dict[str, int]:
-        names: tuple[Outcome, ...] = ("ready", "deleted", "failed", "refused", "superseded")
-        return {name: self._metrics.count(name) for name in names}
-
     def _ended(self, _number: int, _frame: t.Any) -> None:
         self._worker.stop()
 
@@ -113,16 +111,7 @@ class _Following:
             self._cluster = open_cluster(self._module, self._store)
             self.host = self._cluster.host
             self._lines.say(f"deploys to {self.host}")
-        return Reconciler(
-            # The simulator lives in the store's own connection; more of them would only wait for one another.
-            (lambda: Shared(self._store)) if self._simulated else (lambda: Store.connect(self._parameters)),
-            self._cluster,
-            self._claim,
-            engine_settings(self._module, self._cluster),
-            workers=1 if self._simulated else max(1, self._module.params["workers"]),
-            on_result=self._tell,
-            follow=True,
-        )
+        return make_run(self._module, self._store, self._cluster, self._claim, on_result=self._tell, follow=True)
 
     def _claim(self, room: int, only: t.Collection[str] | None) -> tuple[list[t.Any], float]:
         if only is None:
@@ -130,15 +119,12 @@ class _Following:
         else:  # a deletion that is asked for changes no intent: whoever is named is looked at, however lately it was
             scope = dataclasses.replace(self._scope, ids=tuple(only))
             settings, since = dataclasses.replace(self._settings, everything=False), None
-        claims = self._store.claim(
-            self._me, scope=scope, limit=min(room, _BATCH), ttl=LEASE_SECONDS, settings=settings, since=since
-        )
-        return t.cast("list[t.Any]", claims), self._store.now()
+        return take(self._store, self._me, room, scope=scope, settings=settings, since=since)
 
     def _tell(self, ended: Ended) -> None:
         with self._lock:
-            self._metrics.observe(outcome_of(ended), ended.seconds)
-        self._lines.tell(ended)
+            self.metrics.observe(outcome_of(ended), ended.seconds)
+        self._endpoints.tell(ended)
 
     def _metrics_page(self) -> tuple[int, str]:
         figures: dict[str, float] = {
@@ -158,7 +144,7 @@ class _Following:
                 "events_unpublished": waiting["unpublished"],
             }
         with self._lock:
-            return 200, self._metrics.text(figures)
+            return 200, self.metrics.text(figures)
 
     def _health_page(self) -> tuple[int, str]:
         if self._worker.healthy(time.monotonic()):

@@ -23,16 +23,17 @@ from .._domain.versions import KNATIVE, parse_version
 from .._engine.deployment import Result as Outcome
 from .._engine.deployment import Settings
 from .._engine.preview import preview
-from .._engine.reconcile import Reconciler
+from .._engine.reconcile import Claim, Reconciler
 from .connections import cluster_parameters, deploy_mode, open_store, store_parameters
+from .endpoint_lines import EndpointLines
 from .endpoints import is_id
 from .module import Result, diff, failed
 from .progress import Lines
 
-__all__ = ("LEASE_SECONDS", "Shared", "claim_settings", "engine_settings", "open_cluster", "owner", "reconcile")
+__all__ = ("claim_settings", "engine_settings", "make_run", "open_cluster", "owner", "reconcile", "take")
 
 # Longer than any single call to the cluster, so that a worker which is only slow keeps its endpoints.
-LEASE_SECONDS = 60.0
+_LEASE_SECONDS = 60.0
 _BATCH = 500
 # More lines than this are not read by people.
 _TOLD = 50
@@ -66,30 +67,43 @@ def _deploy(module: AnsibleModule, store: Store, cluster: t.Any, outcomes: dict[
     me, scope, since = owner(), _scope(module, store), store.now()
     settings = claim_settings(module)
 
-    lines = Lines(module.params["progress_file"], most=_TOLD)
+    lines = EndpointLines(Lines(module.params["progress_file"]), most=_TOLD)
 
     def ended(outcome: Outcome) -> None:
         _keep(outcomes, outcome)
         lines.tell(outcome)
 
-    def claim(room: int, _only: t.Any) -> tuple[list[t.Any], float]:
-        claims = store.claim(
-            me, scope=scope, limit=min(room, _BATCH), ttl=LEASE_SECONDS, settings=settings, since=since
-        )
-        return t.cast(list[t.Any], claims), store.now()
+    make_run(
+        module,
+        store,
+        cluster,
+        lambda room, _only: take(store, me, room, scope=scope, settings=settings, since=since),
+        on_result=ended,
+        others=lambda: t.cast("list[t.Any]", store.held(me, scope=scope, settings=settings)),
+    ).run()
 
+
+def take(
+    store: Store, me: str, room: int, *, scope: Scope, settings: ClaimSettings, since: float | None
+) -> tuple[list[t.Any], float]:
+    """Claims, as many as there is room for and not too many at a time, and the database's time."""
+    claims = store.claim(me, scope=scope, limit=min(room, _BATCH), ttl=_LEASE_SECONDS, settings=settings, since=since)
+    return t.cast("list[t.Any]", claims), store.now()
+
+
+def make_run(module: AnsibleModule, store: Store, cluster: t.Any, claim: Claim, **more: t.Any) -> Reconciler:
+    """A run with as many workers and connections as the module's options and the deploy mode want."""
     simulated = deploy_mode(module.params) == "simulate"
     parameters = store_parameters(module.params, os.environ)
-    Reconciler(
+    return Reconciler(
         # The simulator lives in the store's own connection; more of them would only wait for one another.
-        (lambda: Shared(store)) if simulated else (lambda: Store.connect(parameters)),
+        (lambda: _Shared(store)) if simulated else (lambda: Store.connect(parameters)),
         cluster,
         claim,
         engine_settings(module, cluster),
         workers=1 if simulated else max(1, module.params["workers"]),
-        on_result=ended,
-        others=lambda: t.cast(list[t.Any], store.held(me, scope=scope, settings=settings)),
-    ).run()
+        **more,
+    )
 
 
 def _check(module: AnsibleModule, store: Store, cluster: t.Any, outcomes: dict[str, Outcome]) -> None:
@@ -103,7 +117,9 @@ def _check(module: AnsibleModule, store: Store, cluster: t.Any, outcomes: dict[s
         now = store.now()
         scope, chosen = _scope(module, store), claim_settings(module)
         while True:
-            claims = store.claim("check mode", scope=scope, limit=_BATCH, ttl=LEASE_SECONDS, settings=chosen, since=now)
+            claims = store.claim(
+                "check mode", scope=scope, limit=_BATCH, ttl=_LEASE_SECONDS, settings=chosen, since=now
+            )
             if not claims:
                 break
             for claim in claims:
@@ -156,7 +172,7 @@ def engine_settings(module: AnsibleModule, cluster: t.Any) -> Settings:
     version = (info.get("kserve") or {}).get("version") if isinstance(info.get("kserve"), dict) else info.get("kserve")
     return Settings(
         timeout=float(module.params["timeout"]),
-        ttl=LEASE_SECONDS,
+        ttl=_LEASE_SECONDS,
         default_mode=module.params.get("default_serving_mode") or info.get("default_mode") or KNATIVE,
         kserve_version=parse_version(version) if version else None,
         strict=bool(module.params.get("strict")),
@@ -213,7 +229,7 @@ def _scope(module: AnsibleModule, store: Store) -> Scope:
     return Scope(tenant_id=tenant_id, project_id=project_id, ids=tuple(sorted(found)) or (_NOBODY,))
 
 
-class Shared:
+class _Shared:
     """A store that the run's end does not close."""
 
     def __init__(self, store: Store) -> None:

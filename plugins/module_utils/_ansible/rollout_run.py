@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 import signal
 import threading
 import time
@@ -29,6 +28,7 @@ from .._engine.world import World
 from .connections import deploy_mode, open_store
 from .evidence import check_latency, opened
 from .module import Result, diff
+from .progress import Lines
 from .reconciliation import claim_settings, engine_settings, open_cluster, owner
 from .rollout_data import as_data, traffic, write_report
 from .rollout_request import asked_plan, author, check_capacity, create, find_endpoint, prepare
@@ -67,6 +67,7 @@ class _Session:
         self.module, self.store, self.result = module, store, result
         self.rollouts = Rollouts(store.database)
         self.who = author()
+        self.lines = Lines(module.params["progress_file"])
         self.stop = threading.Event()
         self.told = 0
         self.row: Row | None = None
@@ -322,10 +323,7 @@ class _Session:
         if not text:
             return
         self.result["timeline"].append(text)
-        path = self.module.params["progress_file"]
-        if path:
-            with open(path, "a", encoding="utf-8") as file:
-                file.write(text + os.linesep)
+        self.lines.add(text)
 
     def _differ(self, endpoint: str, after: dict[str, str]) -> None:
         if self.module._diff and self.before and after != self.before:

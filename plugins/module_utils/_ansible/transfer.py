@@ -13,25 +13,11 @@ import typing as t
 
 from .._domain.errors import ServingError
 
-__all__ = ("Transfer", "ending_in_order", "teller")
+__all__ = ("Transfer", "ending_in_order")
 
 FIRST_SECONDS = 2.0  # what is over before is not worth a line
 NEXT_SECONDS = 5.0
 _UNITS = (("GiB", 1024**3), ("MiB", 1024**2), ("KiB", 1024), ("B", 1))
-
-
-def teller(path: str | None) -> t.Callable[[str], None]:
-    """Adds lines to a file, which the action plugin shows; where there is none, nobody reads them.
-
-    Without the store and the cluster, which ``progress.Lines`` knows, for a module that needs neither.
-    """
-
-    def say(sentence: str) -> None:
-        if path:
-            with open(path, "a", encoding="utf-8") as file:
-                file.write(f"{time.strftime('%H:%M:%S')}  {sentence}\n")
-
-    return say
 
 
 class Transfer:

@@ -47,8 +47,10 @@ class WorkerMetrics:
         for place, limit in enumerate(BUCKETS):
             self._buckets[place] += seconds <= limit
 
-    def count(self, outcome: Outcome) -> int:
-        return self._outcomes[outcome]
+    @property
+    def outcomes(self) -> dict[str, int]:
+        """How many endpoints came to each end."""
+        return dict(self._outcomes)
 
     def text(self, figures: t.Mapping[str, float]) -> str:
         """

@@ -164,6 +164,12 @@ def test_an_address_that_is_taken_is_said(world: Any, work: Any, start: Any) -> 
     assert f"cannot listen on {first.address}" in answer["msg"]
 
 
+def test_a_worker_for_some_endpoints_only_is_refused(world: Any, reconcile: Any, versions: list[str]) -> None:
+    answer = reconcile(fails=True, follow=True, endpoints=["demo"])
+    assert "endpoints" in answer["msg"]
+    assert "cannot go with follow" in answer["msg"]
+
+
 def test_in_check_mode_it_says_what_it_would_do_and_ends(world: Any, reconcile: Any, versions: list[str]) -> None:
     world.endpoint("demo", versions[0])
     answer = reconcile(follow=True, check=True)

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from ansible_collections.mlops.serving.plugins.module_utils._ansible.transfer import Transfer, teller
+from ansible_collections.mlops.serving.plugins.module_utils._ansible.progress import Lines
+from ansible_collections.mlops.serving.plugins.module_utils._ansible.transfer import Transfer
 
 MIB = 1024 * 1024
 
@@ -63,8 +64,8 @@ def test_files_without_content(begin: Callable[..., Transfer], clock: Clock, lin
 
 
 def test_lines_are_added_to_a_file_at_once(tmp_path: Path) -> None:
-    say = teller(str(tmp_path / "lines"))
+    say = Lines(str(tmp_path / "lines")).say
     for number in range(2):
         say(f"line {number}")
         assert (tmp_path / "lines").read_text().splitlines()[number].endswith(f"  line {number}")
-    teller(None)("for nobody")
+    Lines(None).say("for nobody")

@@ -25,7 +25,7 @@ def test_outcomes_and_the_histogram_of_seconds() -> None:
     assert [found[f'endpoint_seconds_bucket{{le="{limit}"}}'] for limit in ("0.1", "0.25", "600", "+Inf")] == [0, 2, 2, 3]
     assert found["endpoint_seconds_count"] == 3
     assert abs(found["endpoint_seconds_sum"] - 700.45) < 1e-6
-    assert metrics.count("ready") == 2
+    assert metrics.outcomes["ready"] == 2
 
 
 def test_figures_that_are_not_known_are_left_out() -> None:

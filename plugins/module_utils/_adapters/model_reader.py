@@ -32,7 +32,8 @@ def model_names(root: str, exclude: t.Sequence[str]) -> list[str]:
     :raises InvalidIntent: where ``root`` is a folder inside a repository or around it, with the one that is meant
     """
     if not os.path.isdir(root):
-        raise InvalidIntent("is not a folder", field="src", value=root, cure=_GIVE_ROOT)
+        # A relative one begins where the playbook lies, which is not always where its user thinks.
+        raise InvalidIntent("is not a folder", field="src", value=os.path.abspath(root), cure=_GIVE_ROOT)
     names = _folders(root, exclude)
     here = os.path.abspath(root)
     if _has_config(here) or any(VERSION.match(each) and _is_version(os.path.join(here, each)) for each in names):

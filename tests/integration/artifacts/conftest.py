@@ -63,11 +63,24 @@ def models(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def add_sub(s3: Any, middleman: Middleman, bucket: str, models: Path) -> dict[str, Any]:
+    """The options that publish this model of the copy, past the proxy."""
+    return {
+        "src": str(models),
+        "models": [{"name": "add_sub"}],
+        "repository": "add_sub",
+        "bucket": bucket,
+        "endpoint_url": middleman.url,
+        "access_key": s3.access_key,
+        "secret_key": s3.secret_key,
+        "region": "us-east-1",
+    }
+
+
+@pytest.fixture
 def publish(
     s3: Any,
-    middleman: Middleman,
-    bucket: str,
-    models: Path,
+    add_sub: dict[str, Any],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Callable[..., dict[str, Any]]:
@@ -75,19 +88,7 @@ def publish(
     from ansible_collections.mlops.serving.plugins.modules import triton_repository
 
     def run(check: bool = False, **options: Any) -> dict[str, Any]:
-        arguments = {
-            "src": str(models),
-            "models": [{"name": "add_sub"}],
-            "repository": "add_sub",
-            "bucket": bucket,
-            "endpoint_url": middleman.url,
-            "access_key": s3.access_key,
-            "secret_key": s3.secret_key,
-            "region": "us-east-1",
-            "_ansible_check_mode": check,
-            "_ansible_diff": True,
-            **options,
-        }
+        arguments = {**add_sub, "_ansible_check_mode": check, "_ansible_diff": True, **options}
         given = {name: value for name, value in arguments.items() if value is not None}
         monkeypatch.setattr(basic, "_ANSIBLE_ARGS", json.dumps({"ANSIBLE_MODULE_ARGS": given}).encode())
         monkeypatch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)

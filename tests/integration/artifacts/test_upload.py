@@ -195,7 +195,7 @@ def test_a_server_that_dies_in_the_middle(
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_run_that_is_ended_takes_its_parts_back(
-    s3: Any, bucket: str, keys: Keys, uploads: Keys, middleman: Middleman, models: Path, weights: bytes, number: int
+    add_sub: dict[str, Any], keys: Keys, uploads: Keys, middleman: Middleman, weights: bytes, number: int
 ) -> None:
     begun, go_on = threading.Event(), threading.Event()
 
@@ -205,16 +205,6 @@ def test_a_run_that_is_ended_takes_its_parts_back(
             go_on.wait(20)
 
     middleman.intervene = hold
-    options = {
-        "src": str(models),
-        "models": [{"name": "add_sub"}],
-        "repository": "add_sub",
-        "bucket": bucket,
-        "endpoint_url": middleman.url,
-        "access_key": s3.access_key,
-        "secret_key": s3.secret_key,
-        "region": "us-east-1",
-    }
     run = subprocess.Popen(
         [sys.executable, str(RUN_MODULE), "triton_repository"],
         stdin=subprocess.PIPE,
@@ -224,7 +214,7 @@ def test_a_run_that_is_ended_takes_its_parts_back(
         env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[3] / ".build")},
     )
     assert run.stdin
-    run.stdin.write(json.dumps({"ANSIBLE_MODULE_ARGS": options}))
+    run.stdin.write(json.dumps({"ANSIBLE_MODULE_ARGS": add_sub}))
     run.stdin.close()
     run.stdin = None
     assert begun.wait(30), run.communicate(timeout=30)

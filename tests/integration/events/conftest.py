@@ -7,7 +7,6 @@ import importlib.util
 import json
 import sys
 import threading
-import time
 import uuid
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future
@@ -15,19 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import until
 from world import World, reconcile, run, start, world
 
 __all__ = ("Source", "Stream", "jetstream", "reconcile", "run", "start", "until", "world")
 
 PATH = Path(__file__).resolve().parents[3] / "extensions/eda/plugins/event_source/jetstream.py"
 SECONDS = 20.0
-
-
-def until(condition: Callable[[], Any], seconds: float = SECONDS) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come true"
-        time.sleep(0.02)
 
 
 @pytest.fixture(scope="session")

@@ -10,8 +10,9 @@ from typing import Any
 
 import psycopg2
 import pytest
+from waiting import until
 
-from .conftest import Source, until
+from .conftest import Source
 
 
 def event(world: Any, endpoint: str, **more: Any) -> dict[str, Any]:

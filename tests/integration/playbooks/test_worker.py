@@ -6,23 +6,15 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from waiting import until
 from world import world
 
 from .conftest import OURS, ROOT
 
 __all__ = ("world",)
-
-
-def until(condition: Callable[[], Any], output: Path, seconds: float = 60.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, output.read_text()
-        time.sleep(0.05)
 
 
 def test_it_works_until_it_is_ended(world: Any, tmp_path: Path) -> None:
@@ -38,10 +30,10 @@ def test_it_works_until_it_is_ended(world: Any, tmp_path: Path) -> None:
             stderr=subprocess.STDOUT,
         )
     try:
-        until(lambda: "looks for work every 1 s" in output.read_text(), output)
+        until(lambda: "looks for work every 1 s" in output.read_text(), 60, told=output.read_text)
         world.endpoint("demo", version)
-        until(lambda: world.row("demo")["status"] == "READY", output)
-        until(lambda: "READY      http://isvc-" in output.read_text(), output)
+        until(lambda: world.row("demo")["status"] == "READY", 60, told=output.read_text)
+        until(lambda: "READY      http://isvc-" in output.read_text(), 60, told=output.read_text)
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=30)
     finally:
@@ -51,5 +43,5 @@ def test_it_works_until_it_is_ended(world: Any, tmp_path: Path) -> None:
     asked = (
         "select count(*)::int as n from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
     )
-    until(lambda: world.one(asked)["n"] == 0, output)
+    until(lambda: world.one(asked)["n"] == 0, 60, told=output.read_text)
     assert "what was in hand is given back" in output.read_text()

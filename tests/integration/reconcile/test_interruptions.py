@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import signal
-import time
 from collections import Counter
-from collections.abc import Callable
 from typing import Any
 
 import psycopg2
 import pytest
+from waiting import until
 
 V1, V2 = "s3://models/add_sub/v1/", "s3://models/add_sub/v2/"
 MANY = 200
@@ -19,13 +18,6 @@ MANY = 200
 @pytest.fixture
 def versions(world: Any) -> list[str]:
     return list(world.model(V1, V2))
-
-
-def until(condition: Callable[[], bool], seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.002)
 
 
 def statuses(world: Any) -> dict[str, int]:
@@ -51,7 +43,7 @@ def test_a_run_that_is_killed_is_finished_by_the_next(
     service = "select count(*)::int as n from serving.deployment where attempted_hash is not null and attempts = 0 and generation = %s"
     generation = 1 if what == "first deployment" else 2
     process = start("reconcile", deploy_mode="simulate")
-    until(lambda: world.one(service, generation)["n"] >= MANY // 10)
+    until(lambda: world.one(service, generation)["n"] >= MANY // 10, every=0.002)
     process.send_signal(sent)
     process.communicate(timeout=30)
     left = statuses(world)
@@ -98,7 +90,7 @@ def test_a_run_waits_for_what_another_run_has_in_hand(world: Any, start: Any, re
     world.sql("update serving.deployment set lease_owner = 'elsewhere:1', lease_until = now() + interval '60 s', epoch = epoch + 1")
     process = start("reconcile", deploy_mode="simulate")
     asked = "select count(*)::int as n from pg_stat_activity where datname = current_database() and query like '%%d.lease_owner <> %%'"
-    until(lambda: world.one(asked.replace("%%", "%"))["n"] > 1)
+    until(lambda: world.one(asked.replace("%%", "%"))["n"] > 1, every=0.002)
     assert process.poll() is None
     leases_end(world)
     printed, _errors = process.communicate(timeout=20)
@@ -138,7 +130,7 @@ def test_what_was_done_before_the_store_went_away_is_told(world: Any, start: Any
     some = 60
     world.many(some, versions[0])
     process = start("reconcile", deploy_mode="simulate")
-    until(lambda: statuses(world).get("READY", 0) > 0)
+    until(lambda: statuses(world).get("READY", 0) > 0, every=0.002)
     admin = psycopg2.connect(postgres)
     admin.autocommit = True
     name = world.one("select current_database() as name")["name"]

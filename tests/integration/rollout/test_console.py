@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 from rollout_world import FAST
+from waiting import until
 
 ROOT = Path(__file__).resolve().parents[3]
 OURS = ("DATABASE_URL", "DEPLOY_MODE", "DEPLOY_TIMEOUT_SECONDS", "KSERVE_", "PG", "ANSIBLE_", "K8S_AUTH_", "KUBECONFIG")
@@ -95,13 +95,6 @@ def silent(world: Any, served: dict[str, str]) -> Callable[[], None]:
     return lambda: world.sql("""update model_versions set metrics = jsonb_set(metrics, '{simulate,rps}', '3000')""")
 
 
-def wait_for(true: Callable[[], Any], seconds: float = 40) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.05)
-
-
 def rollout(world: Any) -> dict[str, Any]:
     found: dict[str, Any] = world.one(
         "select r.*, d.lease_owner from serving.rollout r join serving.deployment d using (endpoint_id)"
@@ -147,7 +140,7 @@ def test_an_end_from_outside(world: Any, silent: Any, play: Any, number: signal.
     shown = one.end()
     assert one.process.returncode != 0
     assert "the rollout of demo stays where it is" in shown
-    wait_for(lambda: rollout(world)["lease_owner"] is None)
+    until(lambda: rollout(world)["lease_owner"] is None, 40)
     assert rollout(world)["finished_at"] is None
 
 

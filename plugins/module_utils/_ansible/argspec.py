@@ -89,6 +89,18 @@ ARTIFACTS: Options = {
     "validate_certs": {"type": "bool", "aliases": ["verify_ssl"]},
 }
 
+NATS: Options = {
+    "nats_servers": {"type": "list", "elements": "str", "fallback": env("NATS_URL")},
+    "nats_user": {"type": "str"},
+    "nats_password": {"type": "str", "no_log": True},
+    "nats_token": {"type": "str", "no_log": True},
+    "nats_credentials_file": {"type": "path"},
+    "nats_nkey_seed_file": {"type": "path"},
+    "nats_tls_ca_file": {"type": "path"},
+    "nats_tls_cert_file": {"type": "path"},
+    "nats_tls_key_file": {"type": "path", "no_log": False},
+}
+
 CONNECTIONS: Options = {**STORE, **CLUSTER, **ARTIFACTS}
 
 DEPLOY: Options = {
@@ -142,4 +154,15 @@ def serving_spec(options: Options, *groups: Options, **constraints: t.Any) -> Ar
     return ArgumentSpec(options=options, **constraints).merge(CONNECTIONS, *groups)
 
 
-__all__ = ("ARTIFACTS", "CLUSTER", "CONNECTIONS", "DEPLOY", "STORE", "ArgumentSpec", "Options", "env", "serving_spec")
+__all__ = (
+    "ARTIFACTS",
+    "CLUSTER",
+    "CONNECTIONS",
+    "DEPLOY",
+    "NATS",
+    "STORE",
+    "ArgumentSpec",
+    "Options",
+    "env",
+    "serving_spec",
+)

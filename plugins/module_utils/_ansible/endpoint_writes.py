@@ -20,13 +20,28 @@ from .module import Result, diff, failed
 _ATTEMPTS = 3
 
 
-def write_endpoints(module: AnsibleModule, result: Result, items: t.Sequence[Item], *, present: bool) -> None:
-    """Fills ``endpoints`` (name, id, status, url, changed, action), ``failed_endpoints`` and, when asked for, ``diff``."""
+Also = t.Callable[[Store, t.Sequence[Change]], None]
+
+
+def write_endpoints(
+    module: AnsibleModule,
+    result: Result,
+    items: t.Sequence[Item],
+    *,
+    present: bool,
+    also: Also = lambda store, changes: None,
+) -> None:
+    """Fills ``endpoints`` (name, id, status, url, changed, action), ``failed_endpoints`` and, when asked for, ``diff``.
+
+    :param also: called in the transaction that has written the changes, and not in check mode
+    """
     with open_store(module) as store:
         store.ready()
         for last in range(_ATTEMPTS, 0, -1):
             try:
-                catalog, changes, errors = _write(store, items, present=present, check_mode=module.check_mode)
+                catalog, changes, errors = _write(
+                    store, items, present=present, check_mode=module.check_mode, also=also
+                )
                 break
             except Exception as error:
                 # Somebody created an endpoint of that name since we looked: look again, and update it.
@@ -48,7 +63,7 @@ def write_endpoints(module: AnsibleModule, result: Result, items: t.Sequence[Ite
 
 
 def _write(
-    store: Store, items: t.Sequence[Item], *, present: bool, check_mode: bool
+    store: Store, items: t.Sequence[Item], *, present: bool, check_mode: bool, also: Also
 ) -> tuple[Catalog, list[Change], list[Result]]:
     intents = Intents(store.database)
     changes: list[Change] = []
@@ -73,6 +88,7 @@ def _write(
                 errors.append(failed(error, name=item["name"]))
         if not check_mode:
             _apply(store, intents, changes)
+            also(store, changes)
     return catalog, changes, errors
 
 

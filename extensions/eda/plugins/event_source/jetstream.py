@@ -101,6 +101,12 @@ options:
     description: A larger event is not looked at.
     type: int
     default: 65536
+  relay:
+    description:
+      - Seconds between two looks for events that P(mlops.serving.deploy_request#module) has written into the database and, after a
+        crash or because NATS was away, not published. They are published from here. V(0) looks never.
+    type: float
+    default: 5
 author:
   - mlops.serving contributors
 requirements:
@@ -197,13 +203,14 @@ class Settings:
     batch: int = 500
     window: float = 0.05
     max_bytes: int = 65536
+    relay: float = 5.0
     connection: Json = field(default_factory=dict)
 
 
 _OPTIONS = {
     *("servers", "user", "password", "token", "credentials_file", "nkey_seed_file", "tls_ca_file", "tls_cert_file"),
     *("tls_key_file", "stream", "deploy_subject", "delete_subject", "deploy_consumer", "delete_consumer", "create"),
-    *("database_url", "batch", "window", "max_bytes", "feedback"),
+    *("database_url", "batch", "window", "max_bytes", "relay", "feedback"),
 }
 
 
@@ -224,7 +231,7 @@ def settings_from(args: t.Mapping[str, t.Any], environment: t.Mapping[str, str])
     chosen: Json = {name: args[name] for name in Settings.__dataclass_fields__ if args.get(name) is not None}
     chosen.update(servers=list(servers), database={"dsn": url} if url else {}, connection=_connection(args))
     settings = Settings(**chosen)
-    for name, least in (("batch", 1), ("window", 0), ("max_bytes", 1)):
+    for name, least in (("batch", 1), ("window", 0), ("max_bytes", 1), ("relay", 0)):
         value = getattr(settings, name)
         if isinstance(value, bool) or not isinstance(value, (int, float)) or value < least:
             raise Unusable(f"mlops.serving.jetstream: {name} is {value!r}; write a number from {least} on")
@@ -306,6 +313,12 @@ on conflict (stream, stream_sequence) do update set
     reason = excluded.reason, last_seen = now(), times_seen = l.times_seen + 1
 """
 
+    # Whoever wrote it publishes it within moments, unless something went wrong.
+    _WAITING = """
+select id, subject, endpoint_id::text, payload from serving.outbox
+where published_at is null and created_at < now() - interval '2 seconds' order by id limit 500 for update skip locked
+"""
+
     def __init__(self, parameters: Json) -> None:
         try:
             import psycopg2
@@ -344,6 +357,26 @@ on conflict (stream, stream_sequence) do update set
                     },
                 )
         return taken
+
+    def relay(self, publish: t.Callable[[list[tuple[str, bytes, str]]], None]) -> int:
+        """Publish what waits in the outbox (subject, payload, message id) and note it; how many there were.
+
+        The same transaction notes them, so what is published twice after a crash has the same id both times.
+        """
+        with self._transaction() as cursor:
+            cursor.execute(self._WAITING)
+            rows = cursor.fetchall()
+            if rows:
+                publish(
+                    [
+                        (subject, json.dumps(payload).encode(), f"{endpoint}:{number}")
+                        for number, subject, endpoint, payload in rows
+                    ]
+                )
+                cursor.execute(
+                    "update serving.outbox set published_at = now() where id = any(%s)", ([row[0] for row in rows],)
+                )
+            return len(rows)
 
     def check(self) -> None:
         """
@@ -482,6 +515,8 @@ class Intake:
 
     async def _consume_all(self, consumers: t.Sequence[str]) -> None:
         tasks = [asyncio.create_task(self._consume(consumer)) for consumer in consumers]
+        if self._settings.relay:
+            tasks.append(asyncio.create_task(self._relay()))
         try:
             await asyncio.gather(*tasks)
         finally:
@@ -579,6 +614,26 @@ class Intake:
         if late:
             await self._noted([], late)
             await self._answer([], late, taken, done)
+
+    async def _relay(self) -> None:
+        """Events that were written and never published; a worker's sweep finds their intents, this makes it sooner."""
+        loop = asyncio.get_running_loop()
+
+        async def send(events: list[tuple[str, bytes, str]]) -> None:
+            for subject, payload, name in events:
+                await self._stream.publish(subject, payload, timeout=10, headers={"Nats-Msg-Id": name})
+
+        def publish(events: list[tuple[str, bytes, str]]) -> None:
+            asyncio.run_coroutine_threadsafe(send(events), loop).result(timeout=60)
+
+        while not self._stopping:
+            try:
+                count = await self._patiently(self._store.relay, publish)
+                if count:
+                    log.info("published %d events that were left in the outbox", count)
+            except Exception as error:
+                log.warning("events stay in the outbox: %s", error)
+            await asyncio.sleep(self._settings.relay)
 
     async def _given_up(self, message: t.Any) -> None:
         """The server delivers a message no more: the advisory names it, and the stream still has it."""

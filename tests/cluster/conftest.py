@@ -7,7 +7,7 @@
 - ``cluster``: the session's cluster (``tools.cluster.access.Access``).
 - ``namespace``: a fresh namespace a test, with a Secret and ServiceAccounts that may read the example models.
 - ``bare_cluster``: a second cluster with Kubernetes alone, one a test, for installers.
-- ``database``: URL of a fresh, empty Postgres database, one a test.
+- ``database``: URL of a fresh, empty Postgres database, one a test; ``nats_url``: a private NATS JetStream, one a run.
 
 ``--cluster-name`` chooses the cluster (environment MLOPS_CLUSTER_NAME, default main), ``--cluster-down`` stops it afterwards,
 ``--lane`` takes one half of the tests (tools/dev/cluster-tests runs both at once).
@@ -50,7 +50,7 @@ def _servers() -> t.Any:
 
 _LEFT_OUT = pytest.StashKey[tuple[int, list[str]]]()
 _module = _servers()
-postgres, database = _module.postgres, _module.database
+postgres, database, nats_url = _module.postgres, _module.database, _module.nats_url
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -34,7 +34,7 @@ class Desk:
         self._connection = psycopg2.connect(database)
         self._connection.autocommit = True
         self._kserve = KServeCluster.connect({"kubeconfig": str(cluster.kubeconfig)})
-        self._environment = {
+        self.environment = {
             **os.environ,
             "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
             "DATABASE_URL": database,
@@ -66,7 +66,7 @@ class Desk:
             *(["-a", json.dumps(arguments)] if arguments else []),
             *(["--check"] if check else []),
         ]
-        answer = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=self._environment)
+        answer = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=self.environment)
         try:
             # localhost | CHANGED => { ... }
             result = json.loads(answer.stdout[answer.stdout.index(" => {") + 4 :])
@@ -78,7 +78,7 @@ class Desk:
     def playbook(self, name: str, /, **variables: t.Any) -> str:
         """Runs a playbook of the collection by its full name; its output."""
         command = [str(PROGRAMS / "ansible-playbook"), f"mlops.serving.{name}", "-e", json.dumps(variables)]
-        answer = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=self._environment)
+        answer = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=self.environment)
         assert answer.returncode == 0, answer.stdout + answer.stderr
         return answer.stdout
 

@@ -367,7 +367,7 @@ def watched(desk: Desk) -> t.Iterator[list[int]]:
 
 def killed_run(desk: Desk, database: str, number: int, when: str, options: dict[str, t.Any]) -> tuple[int, str]:
     given = json.dumps({"ANSIBLE_MODULE_ARGS": {**options, "database_url": database, "_ansible_remote_tmp": "/tmp"}})
-    environment = {**desk._environment, "PYTHONPATH": os.pathsep.join([str(ROOT / ".build"), *sys.path])}
+    environment = {**desk.environment, "PYTHONPATH": os.pathsep.join([str(ROOT / ".build"), *sys.path])}
     command = [sys.executable, str(ROOT / "tests" / "integration" / "kill_rollout.py"), str(number), when]
     answer = subprocess.run(command, input=given, env=environment, capture_output=True, text=True, check=False)
     return answer.returncode, answer.stdout + answer.stderr

@@ -1,5 +1,6 @@
 """Measures everything in one run on a private Postgres and prints it as Markdown: `python -m tools.bench`.
-The uploads need no Postgres, but an S3 server, and the tools beside which they are measured: `--only uploads`.
+Events need NATS and Java besides: `--only events`. The uploads need no Postgres, but an S3 server, and the tools beside which they
+are measured: `--only uploads`.
 
 Seconds depend on the machine; ratios of one run are what to look at. Nothing here fails because something is slow.
 """
@@ -12,9 +13,10 @@ import sys
 from pathlib import Path
 
 from tools.bench.calls import measure_calls
+from tools.bench.events import measure_events
 from tools.bench.machine import describe, load
 from tools.bench.reconcile import measure_reconcile
-from tools.bench.server import private_postgres
+from tools.bench.server import private, private_postgres
 from tools.bench.table import Table
 from tools.bench.uploads import measure_uploads
 
@@ -28,7 +30,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--files", type=int, default=2000, help="small files that are uploaded")
     parser.add_argument("--big", type=int, default=2048, help="MiB of the big file that is uploaded")
     parser.add_argument("--peers", type=Path, default=Path(".build/bench-peers"), help="environments of what uploads are measured beside")
-    parser.add_argument("--only", choices=["store", "uploads"], help="one part; both by default")
+    parser.add_argument("--events", type=int, default=2000, help="events that are drained")
+    parser.add_argument("--seconds", type=int, default=20, help="how long each rate of events is kept")
+    parser.add_argument("--only", choices=["store", "events", "uploads"], help="one part; all by default")
     return parser.parse_args()
 
 
@@ -39,14 +43,19 @@ def main() -> int:
     root = Path(__file__).resolve().parents[2]
     before = load()
     tables: list[Table] = []
-    if given.only != "uploads":
+    if given.only in (None, "store"):
         with private_postgres(root) as server:
             tables += [
                 measure_reconcile(root, server, endpoints=given.endpoints, repetitions=given.repetitions),
                 measure_calls(root, server, calls=given.calls, repetitions=given.loops),
             ]
             print(describe(server, before, load()))
-    if given.only != "store":
+    if given.only in (None, "events"):
+        # When a row was committed is what latencies are made of.
+        with private_postgres(root, track_commit_timestamp="on") as server, private(root, "nats") as found:
+            tables += measure_events(root, server, found["NATS_URL"], drained=given.events, seconds=given.seconds)
+            print(describe(server, before, load()))
+    if given.only in (None, "uploads"):
         tables += measure_uploads(root, given.peers.resolve(), files=given.files, big=given.big)
     for table in tables:
         print(f"\n{table}")

@@ -10,7 +10,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 _PROGRAM = """
 import importlib, sys
@@ -47,6 +47,23 @@ def run_module(root: Path, name: str, /, **options: Any) -> Run:
     if answer.returncode:
         raise SystemExit(f"module {name} failed: {answer.stdout}{answer.stderr}")
     return Run(process, cpu, json.loads(answer.stdout))
+
+
+def start_module(root: Path, name: str, output: IO[str], /, **options: Any) -> subprocess.Popen[str]:
+    """One that goes on until it is ended."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", _PROGRAM, name],
+        stdin=subprocess.PIPE,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        env=environment(root),
+        text=True,
+    )
+    given = json.dumps({"ANSIBLE_MODULE_ARGS": {**options, "_ansible_remote_tmp": "/tmp"}})
+    assert process.stdin is not None
+    with process.stdin:
+        process.stdin.write(given)
+    return process
 
 
 def _cpu() -> float:

@@ -1,4 +1,4 @@
-"""A private Postgres, started by the same command as the role dev_stack and the tests, gone afterwards."""
+"""Private servers, started by the same command as the role dev_stack and the tests, gone afterwards."""
 
 from __future__ import annotations
 
@@ -45,22 +45,25 @@ def query(url: str, sql: str) -> list[tuple[Any, ...]]:
 
 
 @contextlib.contextmanager
-def private_postgres(root: Path) -> Iterator[Server]:
+def private_postgres(root: Path, **options: str) -> Iterator[Server]:
+    """:param options: settings of Postgres beside those of all benchmarks"""
+    given = json.dumps({"fsync": "off", **options})
+    with private(root, "postgres", "--postgres-options", given) as environment:
+        yield Server(environment["DATABASE_URL"])
+
+
+@contextlib.contextmanager
+def private(root: Path, service: str, *options: str) -> Iterator[dict[str, str]]:
+    """One of dev_stack's services on a free port; the environment variables by which it is found."""
     with tempfile.TemporaryDirectory(prefix="mlops-bench-") as folder:
         state = Path(folder) / "state"
         dev_stack = [sys.executable, str(root / "roles" / "dev_stack" / "files" / "dev_stack")]
         where = ["--state", str(state)]
-        options = [
-            "--services",
-            "postgres",
-            "--postgres-port",
-            str(_free_port()),
-            "--binaries",
-            str(Path(sys.executable).parent),
-        ]
+        binaries = str(Path(sys.executable).parent)
+        port = [f"--{service}-port", str(_free_port())]
         try:
-            _run([*dev_stack, "up", *where, *options, "--postgres-options", json.dumps({"fsync": "off"})])
-            yield Server(json.loads((state / "env.json").read_text())["DATABASE_URL"])
+            _run([*dev_stack, "up", *where, "--services", service, *port, "--binaries", binaries, *options])
+            yield json.loads((state / "env.json").read_text())
         finally:
             _run([*dev_stack, "down", *where, "--remove"])
 

@@ -28,6 +28,11 @@ options:
     description: Whether to request endpoints also whose intent is not changed, such as one that failed and shall be tried again now.
     type: bool
     default: false
+  trace_id:
+    description:
+      - Trace id of the events, 32 hexadecimal digits or a UUID; a new one where this is not given. It is in the payload as C(trace_id)
+        and in the header C(traceparent) (W3C Trace Context), and the lines of the workers about these endpoints tell it.
+    type: str
   deploy_subject:
     description: Subject of requests for deployments.
     type: str
@@ -75,6 +80,10 @@ endpoints:
   returned: always
   type: list
   elements: dict
+trace_id:
+  description: The trace id of the events.
+  returned: always
+  type: str
 requested:
   description: The events that were written.
   returned: always
@@ -116,6 +125,7 @@ SPEC = serving_spec(
     {
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         "again": {"type": "bool", "default": False},
+        "trace_id": {"type": "str"},
         "deploy_subject": {"type": "str", "default": "mlops.serving.deploy_requested"},
         "delete_subject": {"type": "str", "default": "mlops.serving.delete_requested"},
         **ENDPOINTS,

@@ -37,6 +37,8 @@ options:
     description:
       - Also look at endpoints whose intent is applied, and put right what somebody changed on the cluster since.
       - The cost then grows with the number of endpoints and not with the number of changes.
+      - A worker (O(follow)) does so every O(drift_every) seconds. It remembers what it has found right, so where nothing was changed
+        this costs one list of metadata a namespace; after its start it looks at each endpoint once.
     type: bool
     default: false
   strict:
@@ -72,14 +74,27 @@ options:
     description:
       - Seconds between two looks at all endpoints, with O(follow). They find what no notification came for, such as rows that
         were changed by hand.
-      - With O(drift) each of them also looks at every InferenceService; take a longer time then.
     type: int
     default: 30
+  drift_every:
+    description: Seconds between two looks for what somebody changed on the cluster, with O(follow) and O(drift).
+    type: int
+    default: 300
   address:
     description:
       - Host and port on which a worker (O(follow)) serves its metrics for Prometheus under C(/metrics), and its health under
         C(/healthz). Nowhere by default.
     type: str
+  log_format:
+    description:
+      - How the lines are written that tell of each endpoint when it comes to its end, and of the worker itself.
+        E(MLOPS_SERVING_LOG_FORMAT) where this is not given.
+      - With V(json) each is a JSON object, with the time in UTC, level, event, endpoint, tenant, the trace id of the event that last
+        asked for the endpoint, status, seconds, and the error with its code. Ansible's own lines are between them; none of those
+        begins with a brace.
+    type: str
+    choices: [text, json]
+    default: text
   progress_file:
     description: A file to which a line is added when an endpoint comes to its end. The action plugin of this name uses it.
     type: path
@@ -114,6 +129,14 @@ EXAMPLES = r"""
     deploy_mode: kserve
     follow: true
     address: 127.0.0.1:9464
+
+- name: Work until the play is ended, put right what somebody changes on the cluster, and write a log for programs
+  mlops.serving.reconcile:
+    deploy_mode: kserve
+    follow: true
+    drift: true
+    drift_every: 600
+    log_format: json
 
 - name: See what a nightly run would put right
   mlops.serving.reconcile:
@@ -204,7 +227,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._ansible.argspec import DEPLOY, serving_spec
+from ..module_utils._ansible.argspec import DEPLOY, env, serving_spec
 from ..module_utils._ansible.following import follow
 from ..module_utils._ansible.module import Result, run
 from ..module_utils._ansible.reconciliation import reconcile
@@ -221,7 +244,14 @@ SPEC = serving_spec(
         "workers": {"type": "int", "default": 8},
         "follow": {"type": "bool", "default": False},
         "sweep": {"type": "int", "default": 30},
+        "drift_every": {"type": "int", "default": 300},
         "address": {"type": "str"},
+        "log_format": {
+            "type": "str",
+            "choices": ["text", "json"],
+            "default": "text",
+            "fallback": env("MLOPS_SERVING_LOG_FORMAT"),
+        },
         "progress_file": {"type": "path"},
     },
     DEPLOY,

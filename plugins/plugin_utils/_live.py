@@ -112,7 +112,10 @@ class LiveAction(ActionBase):
 
     def _say(self, line: str) -> None:
         programs = str(constants.DEFAULT_STDOUT_CALLBACK).rpartition(".")[2] in _FOR_PROGRAMS
-        display.display(f"{self._prefix}{line}", color=self._color(line), stderr=programs)
+        if line.startswith("{"):  # for programs, which read whole lines; it names its worker itself
+            display.display(line, stderr=programs)
+        else:
+            display.display(f"{self._prefix}{line}", color=self._color(line), stderr=programs)
 
     @contextlib.contextmanager
     def _signals(self, progress: Progress) -> t.Iterator[None]:

@@ -23,14 +23,14 @@ select
     (select count(*) from due where held) as in_hand,
     (select count(*) from due where failed) as failed,
     coalesce((select extract(epoch from now() - min(updated_at)) from due where not failed), 0)::float8 as oldest_seconds,
-    (select count(*) from serving.dead_letter) as dead_letters,
+    (select count(*) from serving.dead_letter where replayed_at is null and discarded_at is null) as dead_letters,
     (select count(*) from serving.outbox where published_at is null) as unpublished
 """
 
 
 def backlog(database: Postgres, scope: Scope, settings: Settings) -> Row:
     """``due`` endpoints whose intent is not applied, ``in_hand`` of them with a worker, ``failed`` and waiting for their next
-    attempt; ``oldest_seconds`` since the oldest that has not failed was written; ``dead_letters``; ``unpublished`` events."""
+    attempt; ``oldest_seconds`` since the oldest that has not failed was written; ``dead_letters`` that nobody has replayed or discarded; ``unpublished`` events."""
     where, values = scope.sql("i")
     values.update(mode=settings.deploy_mode, force=settings.force_mode, everything=False)
     return database.one(_SQL.replace("<scope>", where), values)

@@ -34,7 +34,10 @@ class Settings:
 
 @dataclass(frozen=True)
 class Claim:
-    """One endpoint that is ours until the lease ends. With ``refused`` it is not ours, and that says why."""
+    """One endpoint that is ours until the lease ends. With ``refused`` it is not ours, and that says why.
+
+    :param trace_id: of the event that last asked for it
+    """
 
     endpoint: Endpoint
     record: Record
@@ -44,6 +47,7 @@ class Claim:
     serving_mode: str | None
     deploy_mode: str
     refused: str | None = None
+    trace_id: str | None = None
 
 
 def lost(claim: Claim) -> LeaseLost:
@@ -80,6 +84,7 @@ def claimed(row: Row, record: Row, *, refused: str | None = None) -> Claim:
         serving_mode=record["serving_mode"],
         deploy_mode=record["deploy_mode"] or "",
         refused=refused,
+        trace_id=record["trace_id"],
     )
 
 

@@ -50,6 +50,8 @@ MIGRATIONS = (
     Migration(5, "simulator", schema.SIMULATOR),
     Migration(6, "simulated_metrics", schema.SIMULATED_METRICS),
     Migration(6, "rollback", schema.ROLLBACK),
+    Migration(7, "dead_letters", schema.DEAD_LETTERS),
+    Migration(8, "trace", schema.TRACE),
     Migration(RENDERER_VERSION, "intent", schema.INTENT, repeatable=True),
 )
 

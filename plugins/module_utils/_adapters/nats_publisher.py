@@ -76,7 +76,7 @@ class NatsPublisher:
 
             async def send(event: Event) -> None:
                 async with gate:
-                    headers = {"Nats-Msg-Id": event.message_id}
+                    headers = {**event.headers, "Nats-Msg-Id": event.message_id}
                     await stream.publish(event.subject, event.payload, timeout=_ACK_SECONDS, headers=headers)
 
             await asyncio.gather(*(send(event) for event in events))

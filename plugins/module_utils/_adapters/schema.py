@@ -232,6 +232,44 @@ create table serving.simulated_metrics (
 comment on column serving.simulated_metrics.shares is 'percent of the traffic by revision since read_at';
 """
 
+# Letters from before these columns are given what can be read out of them. ``encode(..., 'escape')`` never fails, and leaves
+# ASCII as it is.
+DEAD_LETTERS = """
+alter table serving.dead_letter
+    add column endpoint_id uuid,
+    add column trace_id text,
+    add column size int,
+    add column replay_of bigint,
+    add column replayed_at timestamptz,
+    add column replays int not null default 0,
+    add column discarded_at timestamptz;
+update serving.dead_letter set
+    endpoint_id = substring(encode(payload, 'escape') from '"endpoint_id"\\s*:\\s*"([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})"')::uuid,
+    size = coalesce(substring(reason from '^it has ([0-9]{1,9}) bytes')::int, octet_length(payload), 0);
+comment on column serving.dead_letter.size is 'bytes of the event; of a large one the payload holds the beginning only';
+comment on column serving.dead_letter.replay_of is 'the letter whose replay this event was';
+create index dead_letter_open on serving.dead_letter (id) where replayed_at is null and discarded_at is null;
+
+alter table serving.outbox
+    alter column payload drop not null,
+    add column body bytea,
+    add column headers jsonb not null default '{}',
+    add column message_id text,
+    add constraint outbox_content check (payload is not null or body is not null);
+comment on column serving.outbox.body is 'what is sent in the place of the payload where that need not be JSON';
+comment on column serving.outbox.message_id is 'null for the id that is made of the endpoint''s and the row''s';
+"""
+
+# Beside serving.deployment and not in it: whoever takes events in would wait there for the workers' rows, and they for its.
+TRACE = """
+create table serving.trace (
+    endpoint_id uuid primary key,
+    trace_id text not null,
+    asked_at timestamptz not null default now()
+);
+comment on table serving.trace is 'the trace of the event that last asked for an endpoint, for the lines of the workers';
+"""
+
 # The hash covers what the rendering depends on, so a row that was edited by hand in SQL is seen as well.
 INTENT = f"""
 drop view if exists serving.intent;
@@ -247,4 +285,7 @@ from endpoints e
 left join model_versions v on v.id = e.model_version_id;
 """
 
-__all__ = ("DEPLOYMENT", "EVENTS", "INTENT", "PLATFORM", "PLATFORM_COLUMNS", "ROLLBACK", "ROLLOUT", "SIMULATOR")
+__all__ = (
+    *("DEAD_LETTERS", "DEPLOYMENT", "EVENTS", "INTENT", "PLATFORM", "PLATFORM_COLUMNS", "ROLLBACK", "ROLLOUT"),
+    *("SIMULATED_METRICS", "SIMULATOR", "TRACE"),
+)

@@ -23,6 +23,7 @@ Document = dict[str, t.Any]
 Documents = list[Document]
 
 _GROUP = "/apis/serving.kserve.io/v1beta1"
+_METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
 _PAGE = 500
 _RESTARTS = 2
 
@@ -49,6 +50,11 @@ class ServiceReader:
         """All InferenceServices of a namespace, or of the cluster, sorted by namespace and name."""
         action = "list InferenceServices" + (f" in {namespace}" if namespace else "")
         return self._pages(service_path(namespace), action, label_selector)
+
+    def resource_versions(self, namespace: str) -> dict[str, str]:
+        """By name, for all InferenceServices of a namespace; only metadata travels."""
+        found = self._pages(service_path(namespace), f"list InferenceServices in {namespace}", None, accept=_METADATA)
+        return {item["metadata"]["name"]: item["metadata"]["resourceVersion"] for item in found}
 
     def observe(self, namespace: str, name: str) -> Observed:
         """The InferenceService, its Deployment in Standard mode, and its pods unless all is well."""
@@ -92,14 +98,14 @@ class ServiceReader:
             self._unreadable.add((kind, namespace))
             self._client.warn(f"{kind} in namespace {namespace} cannot be read, so failures show late: {error}")
 
-    def _pages(self, path: str, action: str, label_selector: str | None) -> Documents:
+    def _pages(self, path: str, action: str, label_selector: str | None, *, accept: str | None = None) -> Documents:
         found: Documents = []
         token: str | None = None
         restarts = 0
         while True:
             query = {"limit": _PAGE, "continue": token, "labelSelector": label_selector}
             try:
-                page = self._client.request("GET", path, action=action, query=query)
+                page = self._client.request("GET", path, action=action, query=query, accept=accept)
             except Expired:
                 if restarts == _RESTARTS:
                     raise

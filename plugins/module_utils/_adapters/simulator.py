@@ -51,6 +51,13 @@ class Simulator:
         found = [_object(row) for row in rows]
         return [item for item in found if wanted.items() <= (item["metadata"].get("labels") or {}).items()]
 
+    def resource_versions(self, namespace: str) -> dict[str, str]:
+        """By name, for all simulated services of a namespace."""
+        rows = self._postgres.query(
+            "select name, resource_version from serving.simulated_service where namespace = %s", (namespace,)
+        )
+        return {row["name"]: str(row["resource_version"]) for row in rows}
+
     def observe(self, namespace: str, name: str) -> Observed:
         row = self._postgres.row(_SELECT, (namespace, name))
         if row is None:

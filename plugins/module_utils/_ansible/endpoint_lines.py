@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
+import typing as t
 
 from .._domain.errors import LeaseLost
 from .._engine.deployment import Result as Ended
@@ -39,9 +40,10 @@ class EndpointLines:
             if due:
                 self._summed_at = time.monotonic()
         if single:
-            self._lines.say(line_of(ended))
+            self._lines.say(line_of(ended), **fields_of(ended))
         elif due:
-            self._lines.say(f"{self._ended} endpoints so far, {self._failed} of them failed")
+            told = f"{self._ended} endpoints so far, {self._failed} of them failed"
+            self._lines.say(told, event="endpoints", endpoints=self._ended, failed=self._failed)
 
 
 def line_of(ended: Ended) -> str:
@@ -55,3 +57,28 @@ def line_of(ended: Ended) -> str:
     return "  ".join(
         word for word in (name, f"{ended.status:<9}", ended.url or "", f"{ended.seconds:.1f} s", steps) if word
     )
+
+
+def fields_of(ended: Ended) -> dict[str, t.Any]:
+    """The same for programs. What failed has the error's code and what a person does about it."""
+    error, left = ended.error, isinstance(ended.error, LeaseLost)
+    told: dict[str, t.Any] = {
+        "event": "endpoint.left" if left else "endpoint.failed" if error else f"endpoint.{ended.status.lower()}",
+        "level": "warning" if left else "error" if error else "info",
+        "endpoint": ended.name,
+        "endpoint_id": ended.id,
+        "tenant_id": ended.tenant_id,
+        "trace_id": ended.trace_id,
+        "status": None if left else ended.status,
+        "seconds": round(ended.seconds, 3),
+        "namespace": ended.namespace or None,
+        "service": ended.service or None,
+        "url": ended.url,
+        "changed": ended.changed,
+        "writes": ended.writes,
+    }
+    if error is not None:
+        told["error"] = {
+            name: error.failure[name] for name in ("code", "message", "field", "cure") if error.failure[name]
+        }
+    return told

@@ -30,7 +30,7 @@ from .endpoints import is_id
 from .module import Result, diff, failed
 from .progress import Lines
 
-__all__ = ("claim_settings", "engine_settings", "make_run", "open_cluster", "owner", "reconcile", "take")
+__all__ = ("claim_settings", "engine_settings", "make_run", "open_cluster", "open_lines", "owner", "reconcile", "take")
 
 # Longer than any single call to the cluster, so that a worker which is only slow keeps its endpoints.
 _LEASE_SECONDS = 60.0
@@ -67,7 +67,7 @@ def _deploy(module: AnsibleModule, store: Store, cluster: t.Any, outcomes: dict[
     me, scope, since = owner(), _scope(module, store), store.now()
     settings = claim_settings(module)
 
-    lines = EndpointLines(Lines(module.params["progress_file"]), most=_TOLD)
+    lines = EndpointLines(open_lines(module, me), most=_TOLD)
 
     def ended(outcome: Outcome) -> None:
         _keep(outcomes, outcome)
@@ -81,6 +81,11 @@ def _deploy(module: AnsibleModule, store: Store, cluster: t.Any, outcomes: dict[
         on_result=ended,
         others=lambda: t.cast("list[t.Any]", store.held(me, scope=scope, settings=settings)),
     ).run()
+
+
+def open_lines(module: AnsibleModule, me: str) -> Lines:
+    """Lines of a run or a worker of this name, in the format that is asked for."""
+    return Lines(module.params["progress_file"], as_json=module.params["log_format"] == "json", worker=me)
 
 
 def take(
@@ -190,15 +195,15 @@ def owner() -> str:
     return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
 
 
-def claim_settings(module: AnsibleModule, *, everything: bool = False) -> ClaimSettings:
-    """:param everything: also endpoints that are at rest"""
+def claim_settings(module: AnsibleModule, *, everything: bool | None = None) -> ClaimSettings:
+    """:param everything: whether also endpoints that are at rest; with ``drift`` where this is not given"""
     params = module.params
     return ClaimSettings(
         deploy_mode=deploy_mode(params),
         namespace_template=params["namespace"],
         name_prefix=params["name_prefix"],
         force_mode=bool(params.get("force_mode")),
-        everything=everything or bool(params.get("drift")),
+        everything=bool(params.get("drift")) if everything is None else everything,
     )
 
 

@@ -19,13 +19,15 @@ _COUNTERS = {
     "sweeps_total": "Looks at all endpoints.",
     "notifications_total": "Notifications of the store that were heard.",
     "interruptions_total": "Times that the store or the cluster was away.",
+    "drift_looks_total": "Looks at all InferenceServices for what somebody has changed.",
+    "drift_repaired_total": "Endpoints that were put right by them.",
 }
 _GAUGES = {
     "endpoints_due": "Endpoints whose intent is not applied.",
     "endpoints_in_hand": "Those of them that a worker has in hand.",
     "endpoints_failed": "Those of them that failed and wait for their next attempt.",
     "oldest_due_seconds": "Age of the oldest intent that is not applied and has not failed.",
-    "dead_letters": "Events that could not be taken in.",
+    "dead_letters": "Events that could not be taken in, and that nobody has replayed or discarded.",
     "events_unpublished": "Events in the outbox that are not published yet.",
 }
 

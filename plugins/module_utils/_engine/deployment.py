@@ -54,7 +54,10 @@ class Settings:
 
 @dataclass
 class Result:
-    """What came of one endpoint; ``done`` is False while there is more to do."""
+    """What came of one endpoint; ``done`` is False while there is more to do.
+
+    :param resource_version: of its InferenceService when it was found to be what the row asks for
+    """
 
     name: str
     id: str
@@ -74,6 +77,9 @@ class Result:
     error: ServingError | None = None
     done: bool = False
     seconds: float = 0.0
+    tenant_id: str | None = None
+    trace_id: str | None = None
+    resource_version: str | None = None
 
 
 class Deployment:
@@ -99,7 +105,11 @@ class Deployment:
         self._rendered: Rendered | None = None
         endpoint = claim.endpoint
         self.result = Result(
-            endpoint.name, endpoint.id, claim.namespace, claim.name, status=endpoint.status, url=endpoint.url
+            *(endpoint.name, endpoint.id, claim.namespace, claim.name),
+            status=endpoint.status,
+            url=endpoint.url,
+            tenant_id=endpoint.tenant_id,
+            trace_id=claim.trace_id,
         )
 
     @property
@@ -231,6 +241,7 @@ class Deployment:
         if self._current != self._claim.endpoint.intent_hash:
             self._claim = store.reload(self._claim)
             self._current = self._claim.endpoint.intent_hash
+            self.result.trace_id = self._claim.trace_id
             self._wanted = None
             self._writes.clear()
 
@@ -264,6 +275,7 @@ class Deployment:
             keep=self._settings.keep_lease,
         )
         self.result.url, self.result.revision, self.result.note = step.url, step.revision, step.note
+        self.result.resource_version = self.observed.resource_version if self.observed else None
         self.result.changed = self.result.changed or claim.endpoint.status != "READY" or claim.endpoint.url != step.url
         self._finish(None, "READY")
 

@@ -294,6 +294,7 @@ class Reconciler:
         """An endpoint that this run may not take, as a result."""
         endpoint = claim.endpoint
         result = Result(endpoint.name, endpoint.id, claim.namespace, claim.name, status=endpoint.status, done=True)
+        result.tenant_id, result.trace_id = endpoint.tenant_id, claim.trace_id
         result.error = Refused(claim.refused.rstrip("."))
         return result
 

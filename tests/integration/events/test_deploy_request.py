@@ -62,6 +62,7 @@ def test_a_change_is_written_and_published_once(ask: Any, stream: Any, source: A
                 "name": "demo",
                 "model_id": world.row("demo")["model_id"],
                 "model_version_id": versions[0],
+                "trace_id": first["trace_id"],
             },
             first["requested"][0]["message_id"],
         )
@@ -142,3 +143,25 @@ def test_in_check_mode_nothing_is_written(ask: Any, world: Any, versions: Any) -
     assert answer["changed"] is True
     assert outbox(world) == []
     assert world.sql("select 1 from endpoints") == []
+
+
+def test_the_trace_is_told_in_payload_header_and_store(
+    ask: Any, stream: Any, source: Any, world: Any, run: Any, versions: Any
+) -> None:
+    source()
+    given = "0AF76519-16CD-43DD-8448-EB211C80319C"
+    answer = ask(name="demo", model="add_sub", model_version=1, trace_id=given)
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    assert answer["trace_id"] == trace
+    message = stream.loop.do(stream.js.get_msg(stream.name, 1))
+    assert json.loads(message.data)["trace_id"] == trace
+    version, told, parent, flags = message.headers["traceparent"].split("-")
+    assert (version, told, flags) == ("00", trace, "00")
+    assert len(parent) == 16
+    assert world.one("select trace_id from serving.trace")["trace_id"] == trace
+    other = ask(name="demo", again=True)
+    assert len(other["trace_id"]) == 32
+    assert other["trace_id"] != trace
+    assert world.one("select trace_id from serving.trace")["trace_id"] == other["trace_id"]
+    refused = run("deploy_request", fails=True, name="demo", trace_id="not one")
+    assert "trace_id = 'not one': is not a trace id" in refused["msg"]

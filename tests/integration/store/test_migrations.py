@@ -10,7 +10,20 @@ from ansible_collections.mlops.serving.plugins.module_utils._adapters.postgres i
 from ansible_collections.mlops.serving.plugins.module_utils._adapters.store import Store
 from ansible_collections.mlops.serving.plugins.module_utils._domain.errors import Forbidden, NotFound, Refused
 
-ALL = ["platform", "deployment", "rollout", "events", "simulator", "simulated_metrics", "rollback", "intent"]
+ALL = [
+    *(
+        "platform",
+        "deployment",
+        "rollout",
+        "events",
+        "simulator",
+        "simulated_metrics",
+        "rollback",
+        "dead_letters",
+        "trace",
+    ),
+    "intent",
+]
 
 # As the platform's own database is: more columns, more tables, its own trigger.
 PLATFORM = """

@@ -31,6 +31,7 @@ class Claim:
     epoch: int
     serving_mode: str | None = None
     refused: str | None = None
+    trace_id: str | None = None
 
 
 @dataclass

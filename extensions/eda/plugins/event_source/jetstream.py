@@ -17,9 +17,11 @@ import logging
 import os
 import re
 import ssl
+import sys
 import typing as t
 import uuid
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 
 DOCUMENTATION = r"""
 name: jetstream
@@ -107,6 +109,15 @@ options:
         crash or because NATS was away, not published. They are published from here. V(0) looks never.
     type: float
     default: 5
+  log_format:
+    description:
+      - V(json) writes a JSON object a line to the standard error, whatever ansible-rulebook was told to show; one for each request
+        that is taken in, with its endpoint and trace id, among them.
+      - V(text) leaves it to ansible-rulebook, which shows warnings, and with C(--verbose) everything.
+      - E(MLOPS_SERVING_LOG_FORMAT) where this is not given.
+    type: str
+    choices: [text, json]
+    default: text
 author:
   - mlops.serving contributors
 requirements:
@@ -144,6 +155,13 @@ ACK_WAIT = 30.0
 MAX_DELIVER = 10
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 15.0
 _PASSWORD = re.compile(r"(?<=://)[^/@\s]*@|(?<=password=)\S+", re.IGNORECASE)
+_ENDPOINT = re.compile(rb'"endpoint_id"\s*:\s*"([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})"')
+# W3C Trace Context; a zero id is none.
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
+_TRACE_ID = re.compile(r"[A-Za-z0-9._:/+-]{1,128}")
+# By this the replay of a dead letter says which it was.
+REPLAY_HEADER = "Mlops-Serving-Dead-Letter"
+_FORMATS = ("text", "json")
 
 
 class Unusable(Exception):
@@ -157,6 +175,7 @@ class Request:
     endpoint_id: str
     tenant_id: str | None
     delete: bool
+    trace_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -177,6 +196,8 @@ class Letter:
     message: t.Any = None
     request: Request | None = None
     reason: str | None = None
+    headers: t.Mapping[str, str] = field(default_factory=dict)
+    trace_id: str = ""
 
 
 @dataclass
@@ -204,13 +225,14 @@ class Settings:
     window: float = 0.05
     max_bytes: int = 65536
     relay: float = 5.0
+    log_format: str = "text"
     connection: Json = field(default_factory=dict)
 
 
 _OPTIONS = {
     *("servers", "user", "password", "token", "credentials_file", "nkey_seed_file", "tls_ca_file", "tls_cert_file"),
     *("tls_key_file", "stream", "deploy_subject", "delete_subject", "deploy_consumer", "delete_consumer", "create"),
-    *("database_url", "batch", "window", "max_bytes", "relay", "feedback"),
+    *("database_url", "batch", "window", "max_bytes", "relay", "feedback", "log_format"),
 }
 
 
@@ -235,6 +257,10 @@ def settings_from(args: t.Mapping[str, t.Any], environment: t.Mapping[str, str])
         value = getattr(settings, name)
         if isinstance(value, bool) or not isinstance(value, (int, float)) or value < least:
             raise Unusable(f"mlops.serving.jetstream: {name} is {value!r}; write a number from {least} on")
+    settings.log_format = args.get("log_format") or environment.get("MLOPS_SERVING_LOG_FORMAT") or "text"
+    if settings.log_format not in _FORMATS:
+        told = f"log_format (MLOPS_SERVING_LOG_FORMAT) is {settings.log_format!r}"
+        raise Unusable(f"mlops.serving.jetstream: {told}; write {' or '.join(_FORMATS)}")
     return settings
 
 
@@ -284,7 +310,87 @@ def read(subject: str, data: bytes, settings: Settings) -> Request | Poison:
         except ValueError:
             shown = repr(value) if value is not None else "missing"
             return Poison(f"its {name} is {shown[:80]}, which is not a UUID")
-    return Request(t.cast(str, found["endpoint_id"]), found["tenant_id"], subject == settings.delete_subject)
+    trace = event.get("trace_id")
+    known = trace if isinstance(trace, str) and _TRACE_ID.fullmatch(trace) else None
+    return Request(t.cast(str, found["endpoint_id"]), found["tenant_id"], subject == settings.delete_subject, known)
+
+
+def trace_of(headers: t.Mapping[str, str], name: str) -> str:
+    """The trace id of the header ``traceparent``, or one that each delivery of the message of this name has."""
+    found = _TRACEPARENT.fullmatch(headers.get("traceparent") or "")
+    return found[1] if found else uuid.uuid5(uuid.NAMESPACE_URL, f"nats:{name}").hex
+
+
+def about(letter: Letter) -> Json:
+    """What a log record tells of a message."""
+    request = letter.request
+    told = {
+        "endpoint_id": request.endpoint_id if request else _endpoint_of(letter.data),
+        "tenant_id": request.tenant_id if request else None,
+        "trace_id": letter.trace_id,
+        "subject": letter.subject,
+        "stream_sequence": letter.sequence,
+        "deliveries": letter.deliveries,
+        "reason": letter.reason,
+    }
+    return {"fields": {name: value for name, value in told.items() if value is not None}}
+
+
+def _endpoint_of(data: bytes) -> str | None:
+    """Also of what is no JSON, so that a person who looks for an endpoint finds it."""
+    found = _ENDPOINT.search(data)
+    return found[1].decode().lower() if found else None
+
+
+def _replay_of(headers: t.Mapping[str, str]) -> int | None:
+    told = headers.get(REPLAY_HEADER) or ""
+    return int(told) if re.fullmatch(r"[0-9]{1,18}", told) else None
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a record; ``extra={"event": ..., "fields": {...}}`` adds to it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: Json = {
+            "time": datetime.fromtimestamp(record.created, timezone.utc).isoformat(timespec="milliseconds")[:-6] + "Z",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": getattr(record, "event", "source"),
+            **getattr(record, "fields", {}),
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str)
+
+
+def set_up_log(log_format: str) -> None:
+    """ansible-rulebook has its own handler on the root logger, with its own threshold and format; JSON goes past it."""
+    for handler in [each for each in log.handlers if isinstance(each.formatter, JsonFormatter)]:
+        log.removeHandler(handler)
+    log.propagate = log_format != "json"
+    if log_format == "json":
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(JsonFormatter())
+        log.addHandler(handler)
+        log.setLevel(logging.INFO)
+    else:
+        log.setLevel(logging.NOTSET)
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """An event that waits in the outbox; its headers have the message id."""
+
+    subject: str
+    payload: bytes
+    headers: Json
+
+
+def _outgoing(number: int, subject: str, endpoint: str, payload: t.Any, body: t.Any, *more: t.Any) -> Outgoing:
+    headers, name = more
+    data = json.dumps(payload).encode() if body is None else bytes(body)
+    return Outgoing(subject, data, {**headers, "Nats-Msg-Id": name or f"{endpoint}:{number}"})
 
 
 class Store:
@@ -292,11 +398,15 @@ class Store:
 
     _TAKE = """
 with asked as (
-    select * from jsonb_to_recordset(%(asked)s) as a(id uuid, tenant_id uuid)
+    select * from jsonb_to_recordset(%(asked)s) as a(id uuid, tenant_id uuid, trace_id text)
 ), known as (
     select a.id, coalesce(e.tenant_id, d.tenant_id) is distinct from coalesce(a.tenant_id, e.tenant_id, d.tenant_id) as strange
     from asked a left join endpoints e on e.id = a.id left join serving.deployment d on d.endpoint_id = a.id
     where e.id is not null or d.endpoint_id is not null
+), traced as (
+    insert into serving.trace as s (endpoint_id, trace_id)
+    select k.id, a.trace_id from known k join asked a on a.id = k.id where not k.strange order by k.id
+    on conflict (endpoint_id) do update set trace_id = excluded.trace_id, asked_at = now()
 ), again as (
     -- Whoever asks again need not wait for the next attempt of an endpoint that failed.
     update serving.deployment d set next_attempt_at = null
@@ -307,15 +417,17 @@ with asked as (
 select k.id::text, k.strange, (select count(*) from told) from known k
 """
     _BURY = """
-insert into serving.dead_letter as l (stream, stream_sequence, subject, payload, reason)
-select %(stream)s, %(sequence)s, %(subject)s, %(payload)s, %(reason)s
+insert into serving.dead_letter as l
+    (stream, stream_sequence, subject, payload, reason, endpoint_id, trace_id, size, replay_of)
+select %(stream)s, %(sequence)s, %(subject)s, %(payload)s, %(reason)s, %(endpoint)s::uuid, %(trace)s, %(size)s,
+    (select id from serving.dead_letter where id = %(replay_of)s)
 on conflict (stream, stream_sequence) do update set
     reason = excluded.reason, last_seen = now(), times_seen = l.times_seen + 1
 """
 
     # Whoever wrote it publishes it within moments, unless something went wrong.
     _WAITING = """
-select id, subject, endpoint_id::text, payload from serving.outbox
+select id, subject, endpoint_id::text, payload, body, headers, message_id from serving.outbox
 where published_at is null and created_at < now() - interval '2 seconds' order by id limit 500 for update skip locked
 """
 
@@ -333,11 +445,19 @@ where published_at is null and created_at < now() - interval '2 seconds' order b
 
         :param kept: bytes of a dead letter's payload that are kept
         """
-        ids = {letter.request.endpoint_id: letter.request.tenant_id for letter in asked if letter.request is not None}
+        # Of several events for one endpoint the last one counts.
+        ids = {
+            letter.request.endpoint_id: (letter.request.tenant_id, letter.trace_id)
+            for letter in asked
+            if letter.request is not None
+        }
         taken = Taken()
         with self._transaction() as cursor:
             if ids:
-                rows = [{"id": name, "tenant_id": tenant} for name, tenant in sorted(ids.items())]
+                rows = [
+                    {"id": name, "tenant_id": tenant, "trace_id": trace}
+                    for name, (tenant, trace) in sorted(ids.items())
+                ]
                 cursor.execute(self._TAKE, {"asked": json.dumps(rows), "channel": CHANNEL})
                 for name, strange, _told in cursor.fetchall():
                     (taken.strangers.add if strange else taken.requested.append)(name)
@@ -354,12 +474,16 @@ where published_at is null and created_at < now() - interval '2 seconds' order b
                         "subject": letter.subject,
                         "payload": self._psycopg2.Binary(letter.data[:kept]),
                         "reason": letter.reason,
+                        "endpoint": letter.request.endpoint_id if letter.request else _endpoint_of(letter.data),
+                        "trace": letter.trace_id,
+                        "size": len(letter.data),
+                        "replay_of": _replay_of(letter.headers),
                     },
                 )
         return taken
 
-    def relay(self, publish: t.Callable[[list[tuple[str, bytes, str]]], None]) -> int:
-        """Publish what waits in the outbox (subject, payload, message id) and note it; how many there were.
+    def relay(self, publish: t.Callable[[list[Outgoing]], None]) -> int:
+        """Publish what waits in the outbox and note it; how many there were.
 
         The same transaction notes them, so what is published twice after a crash has the same id both times.
         """
@@ -367,12 +491,7 @@ where published_at is null and created_at < now() - interval '2 seconds' order b
             cursor.execute(self._WAITING)
             rows = cursor.fetchall()
             if rows:
-                publish(
-                    [
-                        (subject, json.dumps(payload).encode(), f"{endpoint}:{number}")
-                        for number, subject, endpoint, payload in rows
-                    ]
-                )
+                publish([_outgoing(*row) for row in rows])
                 cursor.execute(
                     "update serving.outbox set published_at = now() where id = any(%s)", ([row[0] for row in rows],)
                 )
@@ -383,9 +502,7 @@ where published_at is null and created_at < now() - interval '2 seconds' order b
         :raises Unusable: the tables are not there
         """
         with self._transaction() as cursor:
-            cursor.execute(
-                "select to_regclass('serving.dead_letter') is not null and to_regclass('endpoints') is not null"
-            )
+            cursor.execute("select to_regclass('serving.trace') is not null and to_regclass('endpoints') is not null")
             if not cursor.fetchone()[0]:
                 raise Unusable(
                     "the database has not got the collection's tables; run the role mlops.serving.endpoint_store"
@@ -440,7 +557,11 @@ class Intake:
                 advisory = f"$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.{settings.stream}.{consumer}"
                 await self._nats.subscribe(advisory, cb=self._given_up)
             await self._queue.put({"mlops_serving": {"state": "listening", "stream": settings.stream}})
-            log.info("listening on stream %s", settings.stream)
+            log.info(
+                "listening on stream %s",
+                settings.stream,
+                extra={"event": "source.listening", "fields": {"stream": settings.stream}},
+            )
             await self._consume_all([consumer for _subject, consumer in pairs])
         finally:
             if self._nats is not None:
@@ -456,10 +577,11 @@ class Intake:
             raise Unusable(f"the Python library nats-py is missing ({error}); install nats-py") from None
 
         async def failed(error: Exception) -> None:
-            log.warning("NATS: %s", _PASSWORD.sub("", str(error)) or type(error).__name__)
+            told = _PASSWORD.sub("", str(error)) or type(error).__name__
+            log.warning("NATS: %s", told, extra={"event": "nats.error"})
 
         async def again() -> None:
-            log.info("NATS: connected again")
+            log.info("NATS: connected again", extra={"event": "nats.connected"})
 
         try:
             self._nats = await nats.connect(
@@ -552,6 +674,7 @@ class Intake:
         asked, dead = [], []
         for letter in letters:
             found = read(letter.subject, letter.data, self._settings)
+            self._trace(letter, found)
             if isinstance(found, Poison):
                 letter.reason = found.reason
                 dead.append(letter)
@@ -581,6 +704,10 @@ class Intake:
             {"mlops_serving": event, "meta": {"uuid": str(uuid.uuid5(uuid.NAMESPACE_URL, f"nats:{name}"))}}
         )
 
+    def _trace(self, letter: Letter, found: Request | Poison) -> None:
+        told = found.trace_id if isinstance(found, Request) else None
+        letter.trace_id = told or trace_of(letter.headers, f"{self._settings.stream}:{letter.sequence}")
+
     async def _noted(self, asked: list[Letter], dead: list[Letter]) -> Taken:
         """Until the database has it; meanwhile the server is told that we are at it."""
         beat = asyncio.create_task(_keep([*asked, *dead]))
@@ -593,17 +720,21 @@ class Intake:
 
     async def _answer(self, asked: list[Letter], dead: list[Letter], taken: Taken, done: set[int]) -> None:
         for letter in dead:
-            log.warning("dead letter %s %d: %s", letter.subject, letter.sequence, letter.reason)
+            _say_dead(letter)
             await letter.message.term()
             done.add(letter.sequence)
         late = []
         for letter in asked:
             request = t.cast(Request, letter.request)
             if letter.reason is not None:  # another tenant's
-                log.warning("dead letter %s %d: %s", letter.subject, letter.sequence, letter.reason)
+                _say_dead(letter)
                 await letter.message.term()
             elif request.endpoint_id not in taken.unknown or request.delete:
                 await letter.message.ack()  # what is not there any more need not be deleted
+                if self._settings.log_format == "json":
+                    verb = "deletion" if request.delete else "deployment"
+                    what = {"event": "request.taken", **about(letter)}
+                    log.info("%s of %s was requested", verb, request.endpoint_id, extra=what)
             elif letter.deliveries <= len(UNKNOWN_DELAYS):
                 await letter.message.nak(delay=UNKNOWN_DELAYS[letter.deliveries - 1])
             else:
@@ -619,20 +750,22 @@ class Intake:
         """Events that were written and never published; a worker's sweep finds their intents, this makes it sooner."""
         loop = asyncio.get_running_loop()
 
-        async def send(events: list[tuple[str, bytes, str]]) -> None:
-            for subject, payload, name in events:
-                await self._stream.publish(subject, payload, timeout=10, headers={"Nats-Msg-Id": name})
+        async def send(events: list[Outgoing]) -> None:
+            for event in events:
+                await self._stream.publish(event.subject, event.payload, timeout=10, headers=event.headers)
 
-        def publish(events: list[tuple[str, bytes, str]]) -> None:
+        def publish(events: list[Outgoing]) -> None:
             asyncio.run_coroutine_threadsafe(send(events), loop).result(timeout=60)
 
         while not self._stopping:
             try:
                 count = await self._patiently(self._store.relay, publish)
                 if count:
-                    log.info("published %d events that were left in the outbox", count)
+                    what = {"event": "outbox.published", "fields": {"events": count}}
+                    log.info("published %d events that were left in the outbox", count, extra=what)
             except Exception as error:
-                log.warning("events stay in the outbox: %s", error)
+                told = _PASSWORD.sub("", str(error))
+                log.warning("events stay in the outbox: %s", told, extra={"event": "outbox.waiting"})
             await asyncio.sleep(self._settings.relay)
 
     async def _given_up(self, message: t.Any) -> None:
@@ -644,9 +777,12 @@ class Intake:
         except Exception as error:
             log.warning("an advisory about too many deliveries could not be followed: %s", error)
             return
-        letter = Letter(stored.subject, stored.data or b"", sequence, deliveries)
+        headers = stored.headers or {}
+        letter = Letter(stored.subject, stored.data or b"", sequence, deliveries, headers=headers)
+        found = read(letter.subject, letter.data, self._settings)
+        self._trace(letter, found)
         letter.reason = f"it was delivered {deliveries} times, and never taken in"
-        log.warning("dead letter %s %d: %s", letter.subject, sequence, letter.reason)
+        _say_dead(letter)
         await self._patiently(self._store.take_in, self._settings.stream, [], [letter], self._settings.max_bytes)
 
     async def _patiently(self, call: t.Callable[..., t.Any], *arguments: t.Any) -> t.Any:
@@ -657,7 +793,7 @@ class Intake:
                 async with self._lock:
                     return await asyncio.to_thread(call, *arguments)
             except ConnectionError as error:
-                log.warning("%s; trying again in %.1f s", error, pause)
+                log.warning("%s; trying again in %.1f s", error, pause, extra={"event": "database.away"})
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
 
@@ -689,8 +825,16 @@ def differences(config: t.Any, subject: str) -> list[str]:
 
 
 def _letter(message: t.Any) -> Letter:
-    about = message.metadata
-    return Letter(message.subject, message.data, about.sequence.stream, about.num_delivered or 1, message)
+    known = message.metadata
+    return Letter(
+        *(message.subject, message.data, known.sequence.stream, known.num_delivered or 1, message),
+        headers=message.headers or {},
+    )
+
+
+def _say_dead(letter: Letter) -> None:
+    what = {"event": "request.dead", **about(letter)}
+    log.warning("dead letter %s %d: %s", letter.subject, letter.sequence, letter.reason, extra=what)
 
 
 async def _keep(letters: t.Sequence[Letter]) -> None:
@@ -705,4 +849,5 @@ async def _keep(letters: t.Sequence[Letter]) -> None:
 async def main(queue: asyncio.Queue[t.Any], args: dict[str, t.Any]) -> None:
     """What ansible-rulebook calls."""
     settings = settings_from(args, os.environ)
+    set_up_log(settings.log_format)
     await Intake(settings, queue, Store(settings.database)).run()

@@ -64,6 +64,9 @@ class NatsPublisher:
                 servers=self._servers,
                 name="mlops.serving",
                 allow_reconnect=False,
+                # For the first connection too, which nats-py tries for two minutes by itself.
+                max_reconnect_attempts=1,
+                reconnect_time_wait=0.5,
                 connect_timeout=_CONNECT_SECONDS,
                 error_cb=failed,
                 **self._connection,

@@ -26,7 +26,7 @@ options:
   since:
     description: Only those that were last seen at this time or later. A time such as V(2026-01-31T14:00:00Z), or an age such as V(2h) or V(7d).
     type: str
-  until:
+  before:
     description: Only those that were last seen before this time, written as in O(since).
     type: str
 """

@@ -27,7 +27,7 @@ options:
   all:
     description:
       - All that are open, as far as no other option restricts it.
-      - One of O(ids), O(subject), O(endpoint), O(reason), O(since), O(until) and this has to be given. Options restrict together.
+      - One of O(ids), O(subject), O(endpoint), O(reason), O(since), O(before) and this has to be given. Options restrict together.
     type: bool
   force:
     description: Replay also what was replayed before. It is sent again then.

@@ -52,7 +52,7 @@ class Choice:
 
     :param endpoint: an endpoint's id, or a name that some endpoint has
     :param reason: is somewhere in the reason, in whatever case
-    :param since: last seen then or later, and ``until``: before; times as Postgres reads them
+    :param since: last seen then or later, and ``before``: earlier; times as Postgres reads them
     """
 
     ids: tuple[int, ...] | None = None
@@ -60,7 +60,7 @@ class Choice:
     endpoint: str | None = None
     reason: str | None = None
     since: str | None = None
-    until: str | None = None
+    before: str | None = None
     state: State = "any"
 
     def sql(self) -> tuple[str, Row]:
@@ -71,13 +71,13 @@ class Choice:
             ("endpoint", "(l.endpoint_id::text = lower(%(endpoint)s) or e.name = %(endpoint)s::citext)"),
             ("reason", "strpos(lower(l.reason), lower(%(reason)s)) > 0"),
             ("since", "l.last_seen >= %(since)s::timestamptz"),
-            ("until", "l.last_seen < %(until)s::timestamptz"),
+            ("before", "l.last_seen < %(before)s::timestamptz"),
         ):
             if getattr(self, name) is not None:
                 conditions.append(condition)
         if self.state != "any":
             conditions.append(f"{_STATE} = %(state)s")
-        values = {name: getattr(self, name) for name in ("subject", "endpoint", "reason", "since", "until", "state")}
+        values = {name: getattr(self, name) for name in ("subject", "endpoint", "reason", "since", "before", "state")}
         return " and ".join(conditions), {**values, "ids": list(self.ids or ())}
 
 

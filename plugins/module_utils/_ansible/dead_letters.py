@@ -28,7 +28,7 @@ CHOICE: Options = {
     "endpoint": {"type": "str"},
     "reason": {"type": "str"},
     "since": {"type": "str"},
-    "until": {"type": "str"},
+    "before": {"type": "str"},
 }
 _AGE = re.compile(r"(\d{1,9})\s*([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -128,7 +128,7 @@ def _choice(params: t.Mapping[str, t.Any], state: State) -> Choice:
     return Choice(
         ids=None if ids is None else tuple(ids),
         since=_time(params, "since"),
-        until=_time(params, "until"),
+        before=_time(params, "before"),
         state=state,
         **{name: params[name] for name in ("subject", "endpoint", "reason")},
     )

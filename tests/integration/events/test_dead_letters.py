@@ -135,9 +135,9 @@ class TestWhatIsShown:
         assert ids(ids=[]) == []
         assert ids(subject=stream.delete_subject) == []
         assert len(ids(subject=stream.deploy_subject, since="1h")) == 3
-        assert ids(until="1h") == []
+        assert ids(before="1h") == []
         world.sql("update serving.dead_letter set last_seen = '2026-01-31T14:00:00Z' where id = %s", first)
-        assert ids(since="2026-01-31T13:00:00Z", until="2026-01-31 15:00") == [first]
+        assert ids(since="2026-01-31T13:00:00Z", before="2026-01-31 15:00") == [first]
         few = run("dead_letter_info", limit=1)
         assert (len(few["dead_letters"]), few["total"]) == (1, 3)
         wrong = run("dead_letter_info", fails=True, since="yesterday")
@@ -173,7 +173,7 @@ class TestReplay:
         assert change("replayed", ids=[number])["published"] == 1
         again = change("replayed", ids=[number])
         assert (again["changed"], again["published"], again["dead_letters"][0]["changed"]) == (False, 0, False)
-        assert change("replayed", reason="is not JSON", until="1h")["changed"] is False
+        assert change("replayed", reason="is not JSON", before="1h")["changed"] is False
         assert len(messages(stream)) == 2
         assert change("replayed", ids=[number], force=True)["published"] == 1
         assert len(messages(stream)) == 3

@@ -210,11 +210,19 @@ def test_systemd_is_asked_to_start_it_and_again_after_a_change(host: Host) -> No
     assert not host.unit.exists()
 
 
-def test_the_filter_of_system_calls_lets_the_worker_work(host: Host, world: Any) -> None:
+def test_the_worker_works_with_the_units_environment_and_filter(host: Host, world: Any) -> None:
     """The sets of calls are the unit's; Ansible starts, deploys and ends under them. With Java it was tried by hand."""
     (version,) = world.model("s3://models/add_sub/1/")
     world.endpoint("demo", version)
     host.role(deploy_worker_events=False)
+    state = host.folder / "state"
+    place = state / "mlops-serving" / "deploy-worker"
+    place.mkdir(parents=True)
+    given = dict(
+        line.removeprefix("Environment=").strip('"').replace("%S", str(state)).split("=", 1)
+        for line in lines(host)
+        if line.startswith("Environment=")
+    )
     filtered = Path(__file__).with_name("filtered.py")
     command = [sys.executable, str(filtered), str(host.unit)]
     chown = "import os; os.chown('/tmp', 0, 0)"
@@ -227,7 +235,9 @@ def test_the_filter_of_system_calls_lets_the_worker_work(host: Host, world: Any)
         check=False,
         timeout=120,
         cwd=Path(__file__).resolve().parents[3],
-        env={"PATH": "/usr/bin:/bin", "HOME": str(host.folder), "DATABASE_URL": world.url, "DEPLOY_MODE": "simulate"},
+        # As a user whose home, by its name, is not there.
+        env={**given, "USER": "nobody", "LOGNAME": "nobody", "DATABASE_URL": world.url, "DEPLOY_MODE": "simulate"},
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert world.row("demo")["status"] == "READY"
+    assert (place / "tmp").is_dir()

@@ -132,6 +132,15 @@ class Leases:
             (claim.endpoint.id, claim.epoch),
         )
 
+    def release_all(self, owner: str) -> None:
+        """Give back whatever ``owner`` holds, for one that knows to have nothing in hand.
+
+        A connection that broke at a commit leaves it with endpoints that it was never told of.
+        """
+        self.database.execute(
+            "update serving.deployment set lease_owner = null, lease_until = null where lease_owner = %s", (owner,)
+        )
+
     def _claim(
         self, owner: str, scope: Scope, limit: int, ttl: float, settings: Settings, since: float | None
     ) -> tuple[list[Claim], int]:

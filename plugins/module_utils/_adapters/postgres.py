@@ -30,6 +30,8 @@ _DEFAULTS = {
     "keepalives_idle": 30,
     "keepalives_interval": 10,
     "keepalives_count": 3,
+    # Keepalives do not count while something sent is not acknowledged: that would hang for a quarter of an hour.
+    "tcp_user_timeout": 60000,
 }
 # A statement of ours is short; one that is not hangs on a lock, and a person wants to know.
 _SESSION = "set statement_timeout = '60s'; set lock_timeout = '20s'; set idle_in_transaction_session_timeout = '120s'"

@@ -125,6 +125,7 @@ class _Following:
         self._since = self._store.now()
 
     def _make_run(self) -> Reconciler:
+        self._store.release_all(self._me)
         if self._cluster is None:
             self._cluster = open_cluster(self._module, self._store)
             self.host = self._cluster.host

@@ -30,7 +30,8 @@ select
 
 def backlog(database: Postgres, scope: Scope, settings: Settings) -> Row:
     """``due`` endpoints whose intent is not applied, ``in_hand`` of them with a worker, ``failed`` and waiting for their next
-    attempt; ``oldest_seconds`` since the oldest that has not failed was written; ``dead_letters`` that nobody has replayed or discarded; ``unpublished`` events."""
+    attempt; ``oldest_seconds`` since the oldest that has not failed was written; ``dead_letters`` that nobody has replayed or
+    discarded; ``unpublished`` events."""
     where, values = scope.sql("i")
     values.update(mode=settings.deploy_mode, force=settings.force_mode, everything=False)
     return database.one(_SQL.replace("<scope>", where), values)

@@ -155,7 +155,7 @@ def _told(row: t.Mapping[str, t.Any], *, longest: int) -> Result:
     seen = shown(row["payload"], size=row["size"], longest=longest)
     told = {name: row[name] for name in _SHOWN}
     for name in _TIMES:
-        told[name] = row[name].isoformat() if row[name] is not None else None
+        told[name] = row[name].isoformat(timespec="seconds") if row[name] is not None else None
     return {
         **told,
         "reason": without_secrets(row["reason"]),

@@ -55,7 +55,7 @@ dev-stack-down: run-venv ## stop them; their data stay
 
 # Tests
 
-.PHONY: test test-cluster cluster-test-build lint sanity importer unit integration molecule molecule-cluster bench judge-table soak soak-install test-upgrade demo-twice resolve test-matrix
+.PHONY: test test-cluster cluster-test-build lint sanity importer unit integration molecule molecule-cluster bench judge-table soak soak-faults soak-install test-upgrade demo-twice resolve test-matrix
 test: venv ## every tier, two at a time, with a table at the end; TIERS="unit lint" for some
 	@$(BIN)/python tools/dev/run_tiers.py $(TIERS)
 
@@ -94,6 +94,9 @@ judge-table: venv ## the judges' table of docs/judge.md, by simulation (about 6 
 
 soak: venv cluster-test-build ## roll-outs on the real cluster under constant load, measured (about 45 minutes)
 	@$(BIN)/python -m tools.soak
+
+soak-faults: venv cluster-test-build ## the tests of faults 20 times, locally and on the real cluster, counted (about an hour)
+	@$(BIN)/python -m tools.soak.faults
 
 soak-install: cluster-test-build ## install each mode on a bare cluster, killed once in each role
 	@MLOPS_INSTALL_SOAK=true $(BIN)/pytest tests/cluster/test_install.py tests/cluster/test_guardrails.py -rA

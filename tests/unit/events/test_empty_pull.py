@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 PATH = Path(__file__).resolve().parents[3] / "extensions/eda/plugins/event_source/jetstream.py"
 
 
@@ -46,10 +48,14 @@ def test_it_is_no_batch_and_does_not_end_the_source() -> None:
     settings = jetstream.settings_from({"window": 0}, {"DATABASE_URL": "postgresql://127.0.0.1:1/none"})
     pull = Pull([[], []])
 
+    async def taken(_letters: list[Any]) -> None:
+        pytest.fail("there was nothing to take in")
+
     async def consume() -> int:
         queue: asyncio.Queue[Any] = asyncio.Queue()
         intake = jetstream.Intake(settings, queue, jetstream.Store(settings.database))
         intake._stream = pull
+        intake._take_in = taken
         try:
             await intake._consume("deploy-worker")
         except asyncio.CancelledError:

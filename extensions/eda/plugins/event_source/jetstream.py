@@ -206,7 +206,7 @@ class Taken:
 
     requested: list[str] = field(default_factory=list)
     unknown: set[str] = field(default_factory=set)
-    strangers: set[str] = field(default_factory=set)
+    strangers: set[tuple[str, str | None]] = field(default_factory=set)
 
 
 @dataclass
@@ -400,12 +400,12 @@ class Store:
 with asked as (
     select * from jsonb_to_recordset(%(asked)s) as a(id uuid, tenant_id uuid, trace_id text)
 ), known as (
-    select a.id, coalesce(e.tenant_id, d.tenant_id) is distinct from coalesce(a.tenant_id, e.tenant_id, d.tenant_id) as strange
+    select a.*, coalesce(e.tenant_id, d.tenant_id) is distinct from coalesce(a.tenant_id, e.tenant_id, d.tenant_id) as strange
     from asked a left join endpoints e on e.id = a.id left join serving.deployment d on d.endpoint_id = a.id
     where e.id is not null or d.endpoint_id is not null
 ), traced as (
     insert into serving.trace as s (endpoint_id, trace_id)
-    select k.id, a.trace_id from known k join asked a on a.id = k.id where not k.strange order by k.id
+    select distinct on (k.id) k.id, k.trace_id from known k where not k.strange order by k.id
     on conflict (endpoint_id) do update set trace_id = excluded.trace_id, asked_at = now()
 ), again as (
     -- Whoever asks again need not wait for the next attempt of an endpoint that failed.
@@ -414,7 +414,7 @@ with asked as (
 ), told as (
     select pg_notify(%(channel)s, k.id::text) from known k where not k.strange
 )
-select k.id::text, k.strange, (select count(*) from told) from known k
+select k.id::text, k.tenant_id::text, k.strange, (select count(*) from told) from known k
 """
     _BURY = """
 insert into serving.dead_letter as l
@@ -445,24 +445,29 @@ where published_at is null and created_at < now() - interval '2 seconds' order b
 
         :param kept: bytes of a dead letter's payload that are kept
         """
-        # Of several events for one endpoint the last one counts.
-        ids = {
-            letter.request.endpoint_id: (letter.request.tenant_id, letter.trace_id)
+        # Of several events for one endpoint the last one counts; one of another tenant does not count for the endpoint's own.
+        traces = {
+            (letter.request.endpoint_id, letter.request.tenant_id): letter.trace_id
             for letter in asked
             if letter.request is not None
         }
         taken = Taken()
         with self._transaction() as cursor:
-            if ids:
+            if traces:
                 rows = [
                     {"id": name, "tenant_id": tenant, "trace_id": trace}
-                    for name, (tenant, trace) in sorted(ids.items())
+                    for (name, tenant), trace in sorted(traces.items(), key=str)
                 ]
                 cursor.execute(self._TAKE, {"asked": json.dumps(rows), "channel": CHANNEL})
-                for name, strange, _told in cursor.fetchall():
-                    (taken.strangers.add if strange else taken.requested.append)(name)
-                taken.unknown = set(ids) - taken.strangers - set(taken.requested)
-            strangers = [letter for letter in asked if letter.request and letter.request.endpoint_id in taken.strangers]
+                answers = cursor.fetchall()
+                taken.strangers = {(name, tenant) for name, tenant, strange, _told in answers if strange}
+                taken.requested = sorted({name for name, _tenant, strange, _told in answers if not strange})
+                taken.unknown = {name for name, _tenant in traces} - {answer[0] for answer in answers}
+            strangers = [
+                letter
+                for letter in asked
+                if letter.request and (letter.request.endpoint_id, letter.request.tenant_id) in taken.strangers
+            ]
             for letter in strangers:
                 letter.reason = "its tenant_id is not that of the endpoint"
             for letter in (*dead, *strangers):

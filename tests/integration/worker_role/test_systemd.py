@@ -81,7 +81,8 @@ def test_the_platforms_variables_mean_the_same(host: Host) -> None:
     assert {name: host.variable(name) for name in own} == own
     host.role(own=own, deploy_worker_kserve_name_prefix="other", deploy_worker_drift=True, deploy_worker_sweep=9)
     assert host.variable("KSERVE_NAME_PREFIX") == "other"
-    assert (host.variable("WORKER_DRIFT"), host.variable("WORKER_SWEEP")) == ("true", "9")
+    found = {name: host.variable(name) for name in ("WORKER_DRIFT", "WORKER_DRIFT_EVERY", "WORKER_SWEEP")}
+    assert found == {"WORKER_DRIFT": "true", "WORKER_DRIFT_EVERY": "300", "WORKER_SWEEP": "9"}
 
 
 VARIANTS: list[dict[str, Any]] = [

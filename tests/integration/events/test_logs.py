@@ -82,6 +82,19 @@ class TestTheTraceOfAnEvent:
         until(lambda: work.requested == [endpoint])
         assert traces(world) == {endpoint: "t49"}
 
+    def test_with_and_without_a_tenant_it_is_the_last_ones_too(
+        self, stream: Any, source: Any, world: Any, versions: Any
+    ) -> None:
+        endpoints = [world.endpoint(f"e{number}", versions[0]) for number in range(20)]
+        source().stop()
+        for endpoint in endpoints:
+            publish(stream, {"endpoint_id": endpoint, "trace_id": "t1"}, event(world, endpoint, trace_id="t2"))
+            publish(stream, {"endpoint_id": endpoint, "trace_id": "t3"})
+        source(window=0.5)
+        until(lambda: set(traces(world).values()) == {"t3"})
+        until(stream.at_rest)
+        assert traces(world) == dict.fromkeys(endpoints, "t3")
+
     def test_another_tenants_event_leaves_it(self, stream: Any, source: Any, world: Any, versions: Any) -> None:
         source()
         endpoint = world.endpoint("demo", versions[0])

@@ -398,14 +398,14 @@ class Store:
 
     _TAKE = """
 with asked as (
-    select * from jsonb_to_recordset(%(asked)s) as a(id uuid, tenant_id uuid, trace_id text)
+    select * from jsonb_to_recordset(%(asked)s) as a(id uuid, tenant_id uuid, trace_id text, sequence bigint)
 ), known as (
     select a.*, coalesce(e.tenant_id, d.tenant_id) is distinct from coalesce(a.tenant_id, e.tenant_id, d.tenant_id) as strange
     from asked a left join endpoints e on e.id = a.id left join serving.deployment d on d.endpoint_id = a.id
     where e.id is not null or d.endpoint_id is not null
 ), traced as (
     insert into serving.trace as s (endpoint_id, trace_id)
-    select distinct on (k.id) k.id, k.trace_id from known k where not k.strange order by k.id
+    select distinct on (k.id) k.id, k.trace_id from known k where not k.strange order by k.id, k.sequence desc
     on conflict (endpoint_id) do update set trace_id = excluded.trace_id, asked_at = now()
 ), again as (
     -- Whoever asks again need not wait for the next attempt of an endpoint that failed.
@@ -447,7 +447,7 @@ where published_at is null and created_at < now() - interval '2 seconds' order b
         """
         # Of several events for one endpoint the last one counts; one of another tenant does not count for the endpoint's own.
         traces = {
-            (letter.request.endpoint_id, letter.request.tenant_id): letter.trace_id
+            (letter.request.endpoint_id, letter.request.tenant_id): (letter.trace_id, letter.sequence)
             for letter in asked
             if letter.request is not None
         }
@@ -455,8 +455,8 @@ where published_at is null and created_at < now() - interval '2 seconds' order b
         with self._transaction() as cursor:
             if traces:
                 rows = [
-                    {"id": name, "tenant_id": tenant, "trace_id": trace}
-                    for (name, tenant), trace in sorted(traces.items(), key=str)
+                    {"id": name, "tenant_id": tenant, "trace_id": trace, "sequence": sequence}
+                    for (name, tenant), (trace, sequence) in sorted(traces.items(), key=str)
                 ]
                 cursor.execute(self._TAKE, {"asked": json.dumps(rows), "channel": CHANNEL})
                 answers = cursor.fetchall()

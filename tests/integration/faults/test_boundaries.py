@@ -174,8 +174,12 @@ def test_ended_before_any_statement(
         life.check(place)
 
 
-@LIVES
-@pytest.mark.parametrize("done", [False, True], ids=["before it arrives", "after it is done"])
+@pytest.mark.parametrize(
+    ("life", "done"),
+    [("first deployment", True), ("change of model", True), ("change of model", False), ("deletion", True)],
+    ids=["first deployment, done", "change of model, done", "change of model, not arrived", "deletion, done"],
+    indirect=["life"],
+)
 def test_cut_off_at_any_statement(life: Life, work: Work, proxy: Way, world: Any, done: bool) -> None:
     def play(place: int) -> bool:
         way = proxy()

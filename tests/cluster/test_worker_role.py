@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
 import http.client
@@ -12,18 +13,23 @@ import json
 import signal
 import ssl
 import subprocess
+import time
 import typing as t
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
 from ansible_runs import PROGRAMS, ROOT, Shown, ansible_playbook, environment
+from integration_servers import nats_url
 
 from tools.cluster.access import Access, Space
 
+from . import worker_image
 from .desk import Desk
 from .waiting import wait_for
 
+__all__ = ("nats_url",)
 pytestmark = pytest.mark.groups("base", "kserve", "knative", "triton")
 
 NAME = "deploy-worker"
@@ -270,3 +276,81 @@ def test_without_namespaces_it_works_in_all_of_them(role: Role, tmp_path: Path) 
     services = "/apis/serving.kserve.io/v1beta1/inferenceservices"
     assert (account("GET", services), account("GET", "/api/v1/secrets")) == (200, 403)
     assert account("GET", "/apis/apps/v1/deployments") == 403
+
+
+def publish(url: str, **event: t.Any) -> None:
+    async def send() -> None:
+        import nats
+
+        connection = await nats.connect(url)
+        await connection.jetstream().publish("mlops.serving.deploy_requested", json.dumps(event).encode())
+        await connection.close()
+
+    asyncio.run(send())
+
+
+def test_a_pod_takes_an_event_in_and_carries_it_out(
+    role: Role, desk: Desk, cluster: Access, database: str, nats_url: str
+) -> None:
+    """The whole of it: image, probes, account, secrets, a root that cannot be written to; an event goes in, a model serves."""
+    image = worker_image.push(cluster)
+    desk.version(1, desk.namespace.storage_uri)
+    desk.version(2, desk.namespace.storage_uri_v2)
+    servers = {name: urlsplit(url) for name, url in (("database", database), ("nats", nats_url))}
+    with contextlib.ExitStack() as relays:
+        reached = {}
+        for name, url in servers.items():
+            address = relays.enter_context(worker_image.relay(cluster, url.port or 0))
+            user = url.netloc.rpartition("@")[0]
+            reached[f"deploy_worker_{name}_url"] = url._replace(netloc=f"{user}@{address}").geturl()
+        given = {
+            **reached,
+            "deploy_worker_image": image,
+            "deploy_worker_nats_create": True,
+            # Nothing is found by looking: only the event tells.
+            "deploy_worker_sweep": 3600,
+        }
+        role(**given)
+        path = f"/apis/apps/v1/namespaces/{role.space.name}/deployments/{NAME}"
+        assert role.kube.get(path)["status"]["readyReplicas"] == 1
+        assert role(**given).changed == 0
+
+        desk.module("endpoint", **ENDPOINT, model_version=1)
+        wait_for(lambda: desk.row("demo"), lambda row: row["status"] == "READY", timeout=READY_SECONDS, what="READY")
+        desk.sql(
+            "update endpoints e set model_version_id = v.id from model_versions v where e.name = 'demo' and v.version = 2"
+        )
+        (ids,) = desk._rows("select id::text as endpoint_id, tenant_id::text from endpoints where name = 'demo'")
+        publish(nats_url, **ids)
+        wait_for(
+            lambda: desk.infer("demo")["model_version"],
+            lambda version: version == "2",
+            timeout=READY_SECONDS,
+            what="version 2 serves",
+        )
+        wait_for(lambda: desk.row("demo"), lambda row: row["status"] == "READY", timeout=60, what="READY again")
+        (pod,) = role.kube.items(
+            f"/api/v1/namespaces/{role.space.name}/pods", labelSelector="app.kubernetes.io/name=deploy-worker"
+        )
+        assert pod["status"]["containerStatuses"][0]["restartCount"] == 0
+        metrics = f"/api/v1/namespaces/{role.space.name}/pods/{pod['metadata']['name']}:9464/proxy/metrics"
+        assert 'mlops_serving_worker_endpoints_total{outcome="ready"} 2' in role.kube.text(metrics)
+        log = role.kube.text(f"/api/v1/namespaces/{role.space.name}/pods/{pod['metadata']['name']}/log")
+        assert "deploys to https://" in log
+        assert "ERROR" not in log
+        assert [url for url in reached.values() if url in log] == []
+
+        # Another password, or here another way to write the same, is read by a new pod only.
+        assert role(**{**given, "deploy_worker_database_url": reached["deploy_worker_database_url"] + "?"}).changed == 2
+        assert role(**{**given, "deploy_worker_database_url": reached["deploy_worker_database_url"] + "?"}).changed == 0
+        asked = time.monotonic()
+        role(deploy_worker_state="absent")
+        wait_for(
+            lambda: role.kube.items(
+                f"/api/v1/namespaces/{role.space.name}/pods", labelSelector="app.kubernetes.io/name=deploy-worker"
+            ),
+            lambda pods: pods == [],
+            timeout=60,
+            what="the pod ends when it is asked to",
+        )
+        assert time.monotonic() - asked < 45, "it was killed, and did not end by itself"

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from .conftest import DATABASE_URL, FURTHER, NATS_URL, Host
+from .conftest import DATABASE_URL, FURTHER, NATS_URL, PASSWORD, Host
 
-SECRETS = (DATABASE_URL, DATABASE_URL.split("@")[0].rsplit(":", 1)[1], "p$HOME", "n4ts-s3cret", FURTHER)
+SECRETS = (DATABASE_URL, PASSWORD, "p$HOME", "n4ts-s3cret", FURTHER)
 # systemd-analyze's own word for it is OK up to 4.9; everything that is left open here has its reason in the unit.
 EXPOSURE = 2.0
 

@@ -284,6 +284,23 @@ def _denied(scene: Scene) -> bool:
     return False
 
 
+def killing(
+    worker: list[Worker], end: int, known: threading.Event, came: threading.Event
+) -> t.Callable[[Request], str | None]:
+    """Kills the worker before the request of this number, as soon as it is known."""
+
+    def fault(request: Request) -> str | None:
+        # The watch is a thread's own, and decides nothing.
+        if request.number < end or came.is_set():
+            return "cut" if came.is_set() else None
+        known.wait()
+        worker[0].send(signal.SIGKILL)
+        came.set()
+        return "cut"
+
+    return fault
+
+
 def test_killed_before_any_request(scene: Scene) -> None:
     """Each worker lives for one more request than the one before; together they write what one would have written."""
     release, kills = "1", 0
@@ -293,20 +310,7 @@ def test_killed_before_any_request(scene: Scene) -> None:
         known, came = threading.Event(), threading.Event()
         begun = len(scene.proxy.seen)
 
-        def fault(
-            request: Request,
-            end: int = begun + place,
-            worker: list[Worker] = worker,
-            known: threading.Event = known,
-            came: threading.Event = came,
-        ) -> str | None:
-            # The watch is a thread's own, and decides nothing.
-            if request.number < end or came.is_set():
-                return "cut" if came.is_set() else None
-            known.wait()
-            worker[0].send(signal.SIGKILL)
-            came.set()
-            return "cut"
+        fault = killing(worker, begun + place, known, came)
 
         scene.proxy.fault = fault
         worker.append(scene.work())

@@ -9,7 +9,7 @@ import json
 import typing as t
 
 from ansible_collections.mlops.serving.plugins.module_utils._domain.config_merge import digest, merged
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 RELEASED = {
@@ -115,6 +115,7 @@ _SETTINGS = st.dictionaries(st.sampled_from(["k", "l"]), _TEXTS | _OBJECTS, max_
 
 
 @given(_DATA, _SETTINGS, st.none() | _DATA, st.none() | _DATA)
+@example({"l": '{"a": ""}'}, {"k": "", "l": {"b": "", "a": ""}}, None, {"k": "", "l": ""})
 def test_a_second_run_changes_nothing(
     released: dict[str, str], settings: dict[str, t.Any], before: dict[str, str] | None, live: dict[str, str] | None
 ) -> None:

@@ -36,11 +36,13 @@ class Foreground:
         }
         # In a file, as a person would give a secret to a playbook.
         (folder / "variables.json").write_text(json.dumps(given))
+        # As in a clone: the current folder has ansible.cfg, and nothing else says where the collection is.
+        around = {name: value for name, value in environment(own).items() if name != "ANSIBLE_CONFIG"}
         with self.log.open("w") as file:
             self.process = subprocess.Popen(
                 command("mlops.serving.deploy_worker", "-vvv", "-e", f"@{folder / 'variables.json'}"),
                 cwd=ROOT,
-                env=environment({**own, "MARK": str(folder), "TMPDIR": str(folder)}),
+                env={**around, "MARK": str(folder), "TMPDIR": str(folder)},
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,

@@ -3,36 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import json
-import sys
 import threading
 import uuid
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future
-from pathlib import Path
 from typing import Any
 
+import event_source
 import pytest
 from waiting import until
 from world import World, reconcile, run, start, world
 
 __all__ = ("Source", "Stream", "jetstream", "reconcile", "run", "start", "until", "world")
 
-PATH = Path(__file__).resolve().parents[3] / "extensions/eda/plugins/event_source/jetstream.py"
 SECONDS = 20.0
 
 
 @pytest.fixture(scope="session")
 def jetstream() -> Any:
     """The plugin, loaded by its path as ansible-rulebook does."""
-    spec = importlib.util.spec_from_file_location("jetstream_under_test", PATH)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return event_source.load("jetstream_under_test")
 
 
 class Loop:
@@ -90,6 +81,28 @@ class Stream:
             await self.nats.flush()
 
         self.loop.do(send())
+
+    def exhaust(self, event: bytes, deliveries: int) -> None:
+        """Workers take an event as often as the server delivers it, and die of it each time."""
+        self.loop.do(self._exhaust(event, deliveries))
+
+    async def _exhaust(self, event: bytes, deliveries: int) -> None:
+        from nats.js.api import AckPolicy, ConsumerConfig
+
+        await self.js.delete_consumer(self.name, self.consumer)
+        config = ConsumerConfig(
+            durable_name=self.consumer,
+            filter_subject=self.deploy_subject,
+            ack_policy=AckPolicy.EXPLICIT,
+            ack_wait=0.2,
+            max_deliver=deliveries,
+        )
+        await self.js.add_consumer(self.name, config)
+        await self.nats.publish(self.deploy_subject, event)
+        pull = await self.js.pull_subscribe_bind(self.consumer, stream=self.name)
+        for _time in range(deliveries):
+            await pull.fetch(1, timeout=2)
+        await pull.unsubscribe()
 
     def state(self, consumer: str = "deploy-worker") -> Any:
         return self.loop.do(self.js.consumer_info(self.name, consumer))

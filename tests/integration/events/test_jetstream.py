@@ -199,29 +199,9 @@ def test_what_comes_while_it_is_stopped_is_taken_in_later(stream: Any, source: A
     until(lambda: work.requested == [endpoint])
 
 
-def test_what_the_server_has_given_up_is_buried(stream: Any, source: Any, world: Any, loop: Any) -> None:
-    from nats.js.api import AckPolicy, ConsumerConfig
-
+def test_what_the_server_has_given_up_is_buried(stream: Any, source: Any, world: Any) -> None:
     source().stop()
-
-    async def exhaust() -> None:
-        """Another worker takes it as often as it may, and dies each time."""
-        await stream.js.delete_consumer(stream.name, stream.consumer)
-        config = ConsumerConfig(
-            durable_name=stream.consumer,
-            filter_subject=stream.deploy_subject,
-            ack_policy=AckPolicy.EXPLICIT,
-            ack_wait=0.2,
-            max_deliver=2,
-        )
-        await stream.js.add_consumer(stream.name, config)
-        await stream.nats.publish(stream.deploy_subject, b'{"crashes": "it"}')
-        pull = await stream.js.pull_subscribe_bind(stream.consumer, stream=stream.name)
-        for _time in range(2):
-            await pull.fetch(1, timeout=2)
-        await pull.unsubscribe()
-
-    loop.do(exhaust())
+    stream.exhaust(b'{"crashes": "it"}', 2)
     source()
     until(lambda: len(dead(world)) == 1)
     (letter,) = dead(world)

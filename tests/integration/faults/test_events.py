@@ -120,31 +120,11 @@ def test_what_can_never_work_among_what_can(
 
 
 def test_one_that_kills_its_handler_is_given_up_and_others_go_on(
-    world: Any, stream: Any, source: Any, following: Any, versions: Any, loop: Loop
+    world: Any, stream: Any, source: Any, following: Any, versions: Any
 ) -> None:
     """It is delivered as often as it may be; the server's advisory buries it."""
-    from nats.js.api import AckPolicy, ConsumerConfig
-
     source().stop()
-
-    async def exhaust() -> None:
-        """Handlers that die of it, three of them."""
-        await stream.js.delete_consumer(stream.name, stream.consumer)
-        config = ConsumerConfig(
-            durable_name=stream.consumer,
-            filter_subject=stream.deploy_subject,
-            ack_policy=AckPolicy.EXPLICIT,
-            ack_wait=0.2,
-            max_deliver=3,
-        )
-        await stream.js.add_consumer(stream.name, config)
-        await stream.nats.publish(stream.deploy_subject, b'{"crashes": "it"}')
-        pull = await stream.js.pull_subscribe_bind(stream.consumer, stream=stream.name)
-        for _time in range(3):
-            await pull.fetch(1, timeout=2)
-        await pull.unsubscribe()
-
-    loop.do(exhaust())
+    stream.exhaust(b'{"crashes": "it"}', 3)
     source()
     names = [world.endpoint(f"demo-{number}", versions[0]) for number in range(20)]
     stream.publish(*[event(world, name) for name in names])

@@ -6,24 +6,10 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
-
-PATH = Path(__file__).resolve().parents[3] / "extensions/eda/plugins/event_source/jetstream.py"
-
-
-def plugin() -> Any:
-    spec = importlib.util.spec_from_file_location("jetstream_with_an_empty_pull", PATH)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+from event_source import load
 
 
 class Pull:
@@ -44,7 +30,7 @@ class Pull:
 
 
 def test_it_is_no_batch_and_does_not_end_the_source() -> None:
-    jetstream = plugin()
+    jetstream = load("jetstream_with_an_empty_pull")
     settings = jetstream.settings_from({"window": 0}, {"DATABASE_URL": "postgresql://127.0.0.1:1/none"})
     pull = Pull([[], []])
 

@@ -22,6 +22,8 @@ LOGS = ROOT / ".build" / "logs"
 TIERS = ("integration", "molecule", "demo-twice", "sanity", "lint", "unit", "importer", "resolve")
 # The build is a row of its own: how long the tests waited for one that had begun before, or for their own.
 LAST = ("cluster-test-build", "test-cluster")
+# What says why in the logs of pytest, Ansible and make; a reader of a long log sees its end alone.
+REASON = re.compile(r"^(?:FAILED|ERROR) \S+::|^(?:fatal|failed): \[|^E  +\S*(?:Error|Exception)")
 SUMMARY = re.compile(r"^=*\s*((?:\d+ [a-z]+(?:, )?)+) in [\d.]+s.*?=*$")
 
 
@@ -33,6 +35,7 @@ class Outcome:
     passed: int = 0
     failed: int = 0
     skipped: int = 0
+    reasons: tuple[str, ...] = ()
 
 
 def count(text: str) -> dict[str, int]:
@@ -43,6 +46,12 @@ def count(text: str) -> dict[str, int]:
         for number, word in re.findall(r"(\d+) ([a-z]+)", match.group(1) if match else ""):
             counts[word] = counts.get(word, 0) + int(number)
     return counts
+
+
+def reasons(text: str) -> tuple[str, ...]:
+    """The lines of `text` that say why it failed: the last ten, each cut where it grows long."""
+    lines = [line.replace("\\n", " ") for line in text.splitlines() if REASON.match(line)]
+    return tuple(line if len(line) <= 1000 else f"{line[:500]} ... {line[-500:]}" for line in lines[-10:])
 
 
 def run(tier: str, lock: threading.Lock) -> Outcome:
@@ -59,6 +68,8 @@ def run(tier: str, lock: threading.Lock) -> Outcome:
         outcome.failed = 1
     if os.environ.get("CI") == "true" and outcome.skipped:
         outcome.code = outcome.code or 1  # in CI a test that could not run has failed
+    if outcome.code:
+        outcome.reasons = reasons(text)
     with lock:
         print(f"{tier}: {verdict(outcome)} ({outcome.seconds:.0f} s)", flush=True)
         if outcome.code:
@@ -103,6 +114,9 @@ def main() -> int:
         numbers = f"{outcome.seconds:>7.0f} {outcome.passed:>7} {outcome.failed:>7} {outcome.skipped:>7}"
         print(f"{outcome.tier:<18} {verdict(outcome):<7} {numbers}")
     print(f"{'all':<18} {'':<7} {time.monotonic() - started:>7.0f}")
+    for outcome in outcomes:
+        for line in outcome.reasons:
+            print(f"{outcome.tier}: {line}")
     if left_out:
         print(
             "The tests on a real cluster did not run: its binaries are not built yet. `make test-cluster` builds them and runs the tests."

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from . import packages
-from .processes import LOOPBACK, Record, StackError, any_port, choose_port, spawn, stop, wait_until
+from .processes import LOOPBACK, Record, StackError, choose_port, free_run, spawn, stop, wait_until
 from .settings import Settings
 
 NAME, USUAL_PORT, USER, BINARY = "nats", 4222, "mlops", "nats-server"
@@ -37,7 +37,7 @@ def start(settings: Settings, spec: dict[str, Any], kept: dict[str, Any]) -> dic
     kept["data"] = str(home / "data")
     home.mkdir(mode=0o700, exist_ok=True)
     kept.setdefault("password", secrets.token_urlsafe(24))
-    kept["monitor"] = any_port()
+    kept["monitor"] = free_run(1)[0]
     configuration, log = home / "nats.conf", home / "nats.log"
     configuration.touch(mode=0o600)
     # The server's own format is a superset of JSON.

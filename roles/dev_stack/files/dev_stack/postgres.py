@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from .processes import LOOPBACK, Record, StackError, choose_port, record, stop, tail
+from .processes import LOOPBACK, EndedEarly, Record, StackError, choose_port, record, stop, tail
 from .settings import Settings
 
 EXTENSIONS = ("citext", "pgcrypto")  # what the platform's tables need
@@ -64,7 +64,7 @@ def start(settings: Settings, spec: dict[str, Any], kept: dict[str, Any]) -> dic
     try:
         run("start", [server / "pg_ctl", "-D", data, "-l", log, "-w", "-t", "60", "-o", switches, "start"])
     except StackError as error:
-        raise StackError(f"{error}. The last lines of {log} are:\n{tail(log)}") from None
+        raise EndedEarly(f"{error}. The last lines of {log} are:\n{tail(log)}") from None
     pid = int((data / "postmaster.pid").read_text().splitlines()[0])
     return {**kept, "port": spec["port"], "process": record(pid), "data": str(data)}
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -15,11 +16,16 @@ from pathlib import Path
 from typing import Any
 
 LOOPBACK = "127.0.0.1"
+OUTGOING = 32_768  # where Linux's usual net.ipv4.ip_local_port_range begins
 Record = dict[str, Any]  # what the state file keeps: {"pid": int, "started": str}
 
 
 class StackError(Exception):
     """One sentence for a person: what failed, where, and what to do."""
+
+
+class EndedEarly(StackError):
+    """A server ended while it started: often because another process took one of its ports since it was chosen."""
 
 
 def birth(pid: int) -> str | None:
@@ -62,12 +68,12 @@ def spawn(command: Sequence[str], log: Path, cwd: Path, environment: dict[str, s
     return record(child.pid)
 
 
-def wait_until(ready: Callable[[], bool], what: str, process: Record, log: Path, seconds: float = 60) -> None:
+def wait_until(ready: Callable[[], bool], what: str, process: Record, log: Path, seconds: float = 120) -> None:
     """Return once `ready()` is true; raise with the log's last lines when the process ends or time is up."""
     deadline = time.monotonic() + seconds
     while not ready():
         if not alive(process):
-            raise StackError(f"{what} ended while it started. The last lines of {log} are:\n{tail(log)}")
+            raise EndedEarly(f"{what} ended while it started. The last lines of {log} are:\n{tail(log)}")
         if time.monotonic() > deadline:
             raise StackError(f"{what} was not ready within {seconds:.0f} s. The last lines of {log} are:\n{tail(log)}")
         time.sleep(0.05)
@@ -111,10 +117,17 @@ def is_free(port: int) -> bool:
     return True
 
 
-def any_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
+def free_run(length: int, distance: int = 0) -> list[int]:
+    """`length` ports in a row that are free, and free too at `distance` from there.
+
+    All are below the range that the kernel gives to outgoing connections: one of those could take a port before its server does.
+    """
+    for _attempt in range(200):
+        base = random.randrange(10_240, OUTGOING - distance - length)
+        ports = [base + offset for offset in range(length)]
+        if all(is_free(port) and (not distance or is_free(port + distance)) for port in ports):
+            return ports
+    raise StackError(f"Found no {length} free ports in a row on {LOOPBACK}.")
 
 
 def choose_port(service: str, wanted: int, kept: int | None, usual: int, running: bool) -> int:
@@ -131,4 +144,4 @@ def choose_port(service: str, wanted: int, kept: int | None, usual: int, running
                 f"Give {service} another port, or 0 to take any that is free."
             )
         return wanted
-    return next((port for port in (kept, usual) if port and is_free(port)), None) or any_port()
+    return next((port for port in (kept, usual) if port and is_free(port)), None) or free_run(1)[0]

@@ -6,14 +6,13 @@
 from __future__ import annotations
 
 import json
-import random
 import secrets
 import signal
 from pathlib import Path
 from typing import Any
 
 from . import packages
-from .processes import LOOPBACK, Record, StackError, choose_port, is_free, spawn, stop, wait_until
+from .processes import LOOPBACK, Record, StackError, choose_port, free_run, spawn, stop, wait_until
 from .s3_request import request
 from .settings import Settings
 
@@ -96,13 +95,20 @@ def folders(kept: dict[str, Any]) -> list[Path]:
 
 
 def absent_buckets(kept: dict[str, Any], buckets: tuple[str, ...]) -> list[str]:
-    return [bucket for bucket in buckets if _call(kept, "HEAD", f"/{bucket}") == 404]
+    return [bucket for bucket in buckets if _call(kept, "HEAD", f"/{bucket}") != 200]
 
 
 def make_bucket(kept: dict[str, Any], bucket: str) -> None:
-    status = _call(kept, "PUT", f"/{bucket}")
-    if status not in (200, 409):
-        raise StackError(f"S3 answered {status} when the bucket {bucket} was made.")
+    def made() -> bool:
+        try:
+            status = _call(kept, "PUT", f"/{bucket}")
+        except OSError:
+            return False
+        if 400 <= status < 500 and status != 409:
+            raise StackError(f"S3 answered {status} when the bucket {bucket} was made.")
+        return status in (200, 409)  # a busy machine's first answers may be others
+
+    wait_until(made, f"The bucket {bucket} of S3", kept["process"], Path(kept["data"]).parent / "s3.log")
 
 
 def _writable(kept: dict[str, Any]) -> bool:
@@ -130,11 +136,5 @@ def _identities(kept: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _inner_ports() -> dict[str, int]:
-    """A run of ports, each free here and at the gRPC distance; low enough for the sum to be a port."""
     names = (*INNER_PARTS, "s3.grpc")
-    for _attempt in range(200):
-        base = random.randrange(20_000, 32_000)  # below the range of outgoing connections
-        ports = [base + offset for offset in range(len(names))]
-        if all(is_free(port) and is_free(port + GRPC) for port in ports):
-            return dict(zip(names, ports, strict=True))
-    raise StackError(f"Found no {len(names)} free ports in a row on {LOOPBACK} for the parts of S3.")
+    return dict(zip(names, free_run(len(names), GRPC), strict=True))

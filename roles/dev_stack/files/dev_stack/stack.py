@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from . import nats, packages, postgres, s3
-from .processes import LOOPBACK, StackError, alive
+from .processes import LOOPBACK, EndedEarly, StackError, alive
 from .settings import SERVICES, Settings
 
 PARTS: dict[str, ModuleType] = {"postgres": postgres, "s3": s3, "nats": nats}
@@ -55,8 +55,10 @@ def up(settings: Settings, check: bool = False) -> dict[str, Any]:
 
 
 def _started(part: Any, settings: Settings, spec: dict[str, Any], kept: dict[str, Any]) -> dict[str, Any]:
-    """Start a part; where somebody else took its port since it was chosen, on another one."""
+    """Start a part; where somebody took one of its ports since it was chosen, up to twice more with others."""
+    attempts = 3
     while True:
+        attempts -= 1
         try:
             # What a failed start has made, such as a password, is kept for the next one.
             return {**part.start(settings, spec, kept), "spec": spec}
@@ -65,7 +67,8 @@ def _started(part: Any, settings: Settings, spec: dict[str, Any], kept: dict[str
                 again = part.plan(settings, kept, False)
             except StackError:
                 raise error from None  # the port was asked for, and what became of it is told already
-            if again["port"] == spec["port"]:
+            # A server ends too when a port is taken that only it knows of, or by a connection that is gone by now.
+            if not attempts or (again["port"] == spec["port"] and not isinstance(error, EndedEarly)):
                 raise
             spec = again
 

@@ -116,12 +116,13 @@ def detail(error: urllib.error.HTTPError) -> str:
     except ValueError:
         pass
     if isinstance(text, list):  # field by field, as frameworks report a 422
-        text = "; ".join(
-            f"{'.'.join(map(str, each.get('loc', [])))}: {each.get('msg')}" if isinstance(each, dict) else str(each)
-            for each in text
-        )
+        text = "; ".join(map(each_field, text))
     text = text if isinstance(text, str) else json.dumps(text)
     return f": {text[:500]}" if text else ""
+
+
+def each_field(told: Any) -> str:
+    return f"{'.'.join(map(str, told.get('loc', [])))}: {told.get('msg')}" if isinstance(told, dict) else str(told)
 
 
 def percent_of(traffic: Any) -> Any:
@@ -173,9 +174,7 @@ def ask(api: Api, version: Optional[str], percent: Optional[int]) -> Row:
             say("it asks for that already")
             return row
         body = intent_body(row, wanted, percent)
-        say(
-            f"status {row.get('status')}, version {row.get('model_version_id')}, traffic {json.dumps(row.get('traffic'))}; asks for {json.dumps(body)}"
-        )
+        say(f"{shown(row)}; asks for {json.dumps(body)}")
         try:
             answer = api.put(body)
         except Unavailable as error:
@@ -292,13 +291,20 @@ def checked(arguments: argparse.Namespace) -> Optional[int]:
         if not getattr(arguments, name).isprintable() or not getattr(arguments, name).isascii():
             raise Failure(f"{name}: only printable ASCII characters, please")
     for name in ("timeout_seconds", "settle_seconds"):
-        if not getattr(arguments, name).isdigit():
+        if whole(getattr(arguments, name)) is None:
             raise Failure(f"{name}: {getattr(arguments, name)!r} is no number of seconds")
     if arguments.promote:
         return None
-    if not arguments.percent.isdigit() or int(arguments.percent) > 100:
+    percent = whole(arguments.percent)
+    if percent is None or percent > 100:
         raise Failure(f"canary_percent: {arguments.percent!r} is no whole number from 0 to 100; nothing was written")
-    return int(arguments.percent)
+    return percent
+
+
+def whole(text: str) -> Optional[int]:
+    """KFP may write the number 10 as 10.0."""
+    text = text.strip().removesuffix(".0")
+    return int(text) if text.isdigit() else None
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -1,0 +1,104 @@
+# Copyright (c) 2026, mlops.serving contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The pipelines' steps, run as their YAML says, beside a stand-in of the deployment API and the real worker in simulate."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from rollout_world import served, versions
+from world import reconcile, run, start, world
+
+sys.path.insert(0, str(Path(__file__).parent))
+from deployment_api import DeploymentApi
+
+__all__ = ("reconcile", "run", "served", "start", "versions", "world")
+
+PIPELINES = Path(__file__).resolve().parents[3] / "kubeflow" / "pipelines"
+PARAMETER = re.compile(r"\{\{\$\.inputs\.parameters\['(\w+)'\]\}\}")
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a step ended; ``error`` is its last line on the standard error."""
+
+    code: int
+    output: str
+    error: str
+    seconds: float
+
+
+def command(key: str, parameters: dict[str, Any], report: str = "") -> list[str]:
+    """A pipeline's container command with the parameters filled in as KFP does: defaults where none is given, everything as text."""
+    pipeline = next(yaml.safe_load_all((PIPELINES / f"{key}.yaml").read_text()))
+    declared = pipeline["root"]["inputDefinitions"]["parameters"]
+    values = {name: each["defaultValue"] for name, each in declared.items() if "defaultValue" in each}
+    unknown = set(parameters) - set(declared)
+    assert not unknown, unknown
+    values |= parameters
+    container = pipeline["deploymentSpec"]["executors"]["exec-rollout"]["container"]
+    arguments = [PARAMETER.sub(lambda match: str(values[match.group(1)]), each) for each in container["args"]]
+    arguments = [each.replace("{{$.outputs.artifacts['report'].path}}", report) for each in arguments]
+    assert not [each for each in arguments if "{{" in each]
+    return [sys.executable, *container["command"][1:], *arguments]
+
+
+@pytest.fixture
+def api(database: str, world: Any) -> Iterator[DeploymentApi]:
+    server = DeploymentApi(database)
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def parameters(api: DeploymentApi, world: Any, served: dict[str, str]) -> dict[str, Any]:
+    """Those of endpoint ``demo``, with little patience."""
+    return {
+        "deployment_base_url": api.url,
+        "tenant_id": world.tenant,
+        "project_id": world.project,
+        "user_id": "tester",
+        "deployment_id": str(world.row("demo")["id"]),
+        "timeout_seconds": 40,
+        "settle_seconds": 3,
+    }
+
+
+Step = Callable[..., Ended]
+
+
+@pytest.fixture
+def step(parameters: dict[str, Any]) -> Step:
+    """``step("rollout-canary", model_version_id=...)``: the command of that pipeline, run to its end."""
+
+    def call(key: str, **more: Any) -> Ended:
+        begun = time.monotonic()
+        answer = subprocess.run(
+            command(key, {**parameters, **more}),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+            env={"PATH": "/usr/bin:/bin", "no_proxy": "127.0.0.1"},
+        )
+        lines = answer.stderr.strip().splitlines()
+        assert "Traceback" not in answer.stderr, answer.stderr
+        return Ended(answer.returncode, answer.stdout, lines[-1] if lines else "", time.monotonic() - begun)
+
+    return call
+
+
+@pytest.fixture
+def worker(start: Any, served: dict[str, str]) -> None:
+    """Carries out what the rows say, as the platform's worker, until the test is over."""
+    start("reconcile", follow=True, sweep=1, deploy_mode="simulate")

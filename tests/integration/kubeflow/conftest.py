@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 import time
@@ -15,17 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from rollout_world import served, versions
 from world import reconcile, run, start, world
 
 sys.path.insert(0, str(Path(__file__).parent))
 from deployment_api import DeploymentApi
+from pipeline_command import command
 
 __all__ = ("reconcile", "run", "served", "start", "versions", "world")
-
-PIPELINES = Path(__file__).resolve().parents[3] / "kubeflow" / "pipelines"
-PARAMETER = re.compile(r"\{\{\$\.inputs\.parameters\['(\w+)'\]\}\}")
 
 
 @dataclass(frozen=True)
@@ -36,21 +32,6 @@ class Ended:
     output: str
     error: str
     seconds: float
-
-
-def command(key: str, parameters: dict[str, Any], report: str = "") -> list[str]:
-    """A pipeline's container command with the parameters filled in as KFP does: defaults where none is given, everything as text."""
-    pipeline = next(yaml.safe_load_all((PIPELINES / f"{key}.yaml").read_text()))
-    declared = pipeline["root"]["inputDefinitions"]["parameters"]
-    values = {name: each["defaultValue"] for name, each in declared.items() if "defaultValue" in each}
-    unknown = set(parameters) - set(declared)
-    assert not unknown, unknown
-    values |= parameters
-    container = pipeline["deploymentSpec"]["executors"]["exec-rollout"]["container"]
-    arguments = [PARAMETER.sub(lambda match: str(values[match.group(1)]), each) for each in container["args"]]
-    arguments = [each.replace("{{$.outputs.artifacts['report'].path}}", report) for each in arguments]
-    assert not [each for each in arguments if "{{" in each]
-    return [sys.executable, *container["command"][1:], *arguments]
 
 
 @pytest.fixture

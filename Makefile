@@ -118,6 +118,11 @@ test-matrix: $(LINK) ## unit tests and a smoke playbook on the oldest and the ne
 test-install-oldest: $(LINK) cluster-test-build ## both modes installed by the oldest ansible-core that is supported, on a bare cluster (not part of test)
 	@MATRIX_TESTS="tests/cluster/test_install.py -rA" tools/dev/matrix 3.10:2.16
 
+.PHONY: kubeflow-test
+kubeflow-test: ## the SDK of Kubeflow Pipelines reads kubeflow/pipelines, in an environment of its own
+	@tools/dev/make-venv .build/kubeflow .build/kubeflow/complete-$(shell cksum < requirements-kubeflow.txt | cut -d' ' -f1) -r requirements-kubeflow.txt
+	@.build/kubeflow/bin/pytest tests/kubeflow
+
 .PHONY: build clean
 build: venv ## the collection as a tarball, in .build
 	@tools/dev/copy-tree build

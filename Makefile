@@ -114,6 +114,11 @@ resolve: venv ## what pip makes of the floors, without limits from here
 test-matrix: $(LINK) ## unit tests and a smoke playbook on the oldest and the newest ansible-core
 	@tools/dev/matrix
 
+.PHONY: test-awx
+test-awx: venv ## the definitions for AWX against awx.awx itself (fetches a wheel of 53 MB; not part of test, which reads a table of its options)
+	@$(BIN)/python -m tools.awx.options --check
+	@$(BIN)/pytest tests/unit/awx tests/integration/awx
+
 .PHONY: test-install-oldest
 test-install-oldest: $(LINK) cluster-test-build ## both modes installed by the oldest ansible-core that is supported, on a bare cluster (not part of test)
 	@MATRIX_TESTS="tests/cluster/test_install.py -rA" tools/dev/matrix 3.10:2.16

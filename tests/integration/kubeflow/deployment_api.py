@@ -8,6 +8,7 @@ It publishes no event, as one may get lost: the worker's sweep finds the row.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import uuid
@@ -127,7 +128,8 @@ class DeploymentApi:
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(told)))
                 self.end_headers()
-                self.wfile.write(told)
+                with contextlib.suppress(ConnectionError):  # the step has not waited for it
+                    self.wfile.write(told)
 
             do_GET = do_PUT = _serve  # noqa: N815 - names of the base class
 

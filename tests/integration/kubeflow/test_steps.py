@@ -94,18 +94,18 @@ def test_nothing_serves(step: Any, start: Any, world: Any, served: dict[str, str
 def test_ready_from_before_is_not_believed(step: Any, world: Any, served: dict[str, str]) -> None:
     """No worker runs: the row says READY all the time, and asks for what was asked."""
     for _attempt in range(2):
-        ended = step("rollout-canary", model_version_id=served["2"], timeout_seconds=4, settle_seconds=1)
+        ended = step("rollout-canary", model_version_id=served["2"], timeout_seconds=8, settle_seconds=1)
         assert ended.code == 1
-        assert "no worker has taken it up in 4 s: the status is still READY from before" in ended.error
+        assert "no worker has taken it up in 8 s: the status is still READY from before" in ended.error
     assert world.shares("demo") == {"s3://b/one/": 100}
 
 
 def test_the_deadline(step: Any, world: Any, api: DeploymentApi, served: dict[str, str]) -> None:
     api.after_put = lambda: world.sql("update endpoints set status = 'DEPLOYING' where name = 'demo'")
-    ended = step("rollout-canary", model_version_id=served["2"], timeout_seconds=4)
+    ended = step("rollout-canary", model_version_id=served["2"], timeout_seconds=8)
     assert ended.code == 1
-    assert "not true after 4 s: status DEPLOYING" in ended.error
-    assert 2 < ended.seconds < 10
+    assert "not true after 8 s: status DEPLOYING" in ended.error
+    assert 5 < ended.seconds < 40
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_an_api_that_stays_away(step: Any, served: dict[str, str]) -> None:
     assert ended.code == 1
     assert "did not answer until the deadline" in ended.error
     assert "Connection refused" in ended.error
-    assert ended.seconds < 6
+    assert ended.seconds < 30
 
 
 @pytest.mark.parametrize(

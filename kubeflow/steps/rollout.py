@@ -17,6 +17,7 @@ import datetime
 import http.client
 import json
 import os
+import ssl
 import sys
 import time
 import urllib.error
@@ -84,7 +85,11 @@ class Api:
                 text = answer.read()
         except urllib.error.HTTPError as error:
             self._refused(method, error)
+        except http.client.InvalidURL as error:
+            raise Failure(f"deployment_base_url: {self.url} is no address: {error}") from error
         except (OSError, http.client.HTTPException) as error:
+            if isinstance(getattr(error, "reason", None), ssl.SSLCertVerificationError):
+                raise Failure(f"{self.url} has a certificate that this image does not trust: {error}") from error
             raise Unavailable(
                 f"{method} {self.url}: {getattr(error, 'reason', None) or error or type(error).__name__}"
             ) from error

@@ -204,6 +204,7 @@ def test_refusals_are_not_tried_again(
         ({"deployment_id": ""}, "deployment_id: empty"),
         ({"model_version_id": " "}, "model_version_id: empty"),
         ({"deployment_base_url": "file:///etc/passwd"}, "is no http or https address"),
+        ({"deployment_base_url": "http://127.0.0.1:port"}, "is no address: nonnumeric port"),
         ({"user_id": "me\r\nX-Tenant-Id: other"}, "user_id: only printable"),
         ({"timeout_seconds": "soon"}, "timeout_seconds: 'soon'"),
     ],

@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import uuid
 from typing import Any
 
 import psycopg2
 import pytest
-from deployment_api import DeploymentApi, full_row
+from deployment_api import DOCUMENT, DeploymentApi, full_row
 
 
 @pytest.fixture(params=["plain row", "full row"])
@@ -33,6 +35,34 @@ def test_canary_then_more_then_promoted(step: Any, world: Any, served: dict[str,
     assert promoted.code == 0, promoted
     assert world.shares("demo") == {"s3://b/two/": 100}
     assert "all of the traffic at http" in promoted.output
+
+
+@pytest.mark.usefixtures("worker")
+def test_the_command_of_the_documentation(
+    parameters: dict[str, Any], api: DeploymentApi, world: Any, served: dict[str, str]
+) -> None:
+    api.query = full_row()
+    text = DOCUMENT.read_text(encoding="utf-8")
+    documented = text.split("```console\n$ python3 ")[1].split("```")[0]
+    given = {
+        "API": api.url,
+        "TENANT": world.tenant,
+        "PROJECT": world.project,
+        "USER_ID": "me",
+        "DEPLOYMENT": parameters["deployment_id"],
+        "VERSION": served["2"],
+    }
+    ended = subprocess.run(
+        ["bash", "-euc", f"{sys.executable} {documented}"],
+        cwd=DOCUMENT.parents[1],
+        env=given,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert world.shares("demo") == {"s3://b/one/": 90, "s3://b/two/": 10}
 
 
 @pytest.mark.usefixtures("any_row", "worker")

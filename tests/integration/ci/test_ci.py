@@ -1,0 +1,251 @@
+# Copyright (c) 2026, mlops.serving contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rolling out from a pipeline: the shell lines of both examples, run by bash in simulate, and every exit code that they can end with."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+import yaml
+from rollout_world import served, versions
+from world import World, reconcile, run, world
+
+__all__ = ("reconcile", "run", "served", "versions", "world")
+
+ROOT = Path(__file__).resolve().parents[3]
+EXAMPLES = ROOT / "examples" / "ci"
+CANARY = "mlops.serving.rollout_canary"
+OURS = ("DATABASE_URL", "DEPLOY_MODE", "DEPLOY_TIMEOUT_SECONDS", "KSERVE_", "PG", "ANSIBLE_", "K8S_AUTH_", "KUBECONFIG")
+FAST = ("-e", "rollout_interval=100ms", "-e", "endpoint=demo")
+
+
+@dataclass(frozen=True)
+class Ended:
+    code: int
+    output: str
+    folder: Path
+
+    @property
+    def result(self) -> dict[str, Any]:
+        read: dict[str, Any] = json.loads((self.folder / "rollout.json").read_text())
+        return read
+
+    @property
+    def suite(self) -> ElementTree.Element:
+        suite = ElementTree.parse(self.folder / "rollout.xml").getroot().find("testsuite")
+        assert suite is not None
+        return suite
+
+    def cases(self, kind: str) -> list[str]:
+        return [str(case.get("name")) for case in self.suite.findall("testcase") if case.find(kind) is not None]
+
+
+Shell = Callable[..., Ended]
+
+
+@pytest.fixture
+def shell(world: World, tmp_path: Path) -> Shell:
+    """``shell("lines", NAME="value")``: as a job of a pipeline runs them, in a folder of its own."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+    fixed = {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".build"),
+        "DATABASE_URL": world.url,
+        "DEPLOY_MODE": "simulate",
+        "SERVING": str(ROOT),
+    }
+
+    def call(lines: str, **environment: str) -> Ended:
+        answer = subprocess.run(
+            ["bash", "-eo", "pipefail", "-c", lines],
+            cwd=tmp_path,
+            env={**kept, **fixed, **environment},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=200,
+        )
+        return Ended(answer.returncode, answer.stdout + answer.stderr, tmp_path)
+
+    return call
+
+
+@pytest.fixture
+def rollout(shell: Shell) -> Shell:
+    """``rollout("-e", "model_version=2")``: the script of the examples with these options."""
+
+    def call(*options: str, playbook: str = CANARY, **environment: str) -> Ended:
+        quoted = " ".join(f"'{option}'" for option in (playbook, *FAST, *options))
+        return shell(f'"$SERVING/examples/ci/rollout" {quoted}', **environment)
+
+    return call
+
+
+def github() -> tuple[str, str]:
+    """Lines that install, and lines that roll out."""
+    job = yaml.safe_load((EXAMPLES / "github.yml").read_text())["jobs"]["rollout"]
+    steps = {step.get("name"): step for step in job["steps"]}
+    return steps["Install"]["run"], steps["Roll out"]["run"]
+
+
+def gitlab() -> tuple[str, str]:
+    job = yaml.safe_load((EXAMPLES / "gitlab.yml").read_text())["rollout"]
+    return "\n".join(job["before_script"]), "\n".join(job["script"])
+
+
+def kept(example: str) -> set[str]:
+    """The files that the pipeline keeps."""
+    read = yaml.safe_load((EXAMPLES / f"{example}.yml").read_text())
+    if example == "gitlab":
+        artifacts = read["rollout"]["artifacts"]
+        return {*artifacts["paths"], artifacts["reports"]["junit"]}
+    step = next(one for one in read["jobs"]["rollout"]["steps"] if "upload-artifact" in one.get("uses", ""))
+    return set(step["with"]["path"].split())
+
+
+@pytest.mark.parametrize("example", ["github", "gitlab"])
+def test_the_examples(shell: Shell, world: World, served: Any, example: str) -> None:
+    lines = {"github": github, "gitlab": gitlab}[example]()[1]
+    files = {"rollout.html", "rollout.json", "rollout.xml"}
+    assert kept(example) == files
+    good = shell(lines, ENDPOINT="demo", MODEL_VERSION="2")
+    assert good.code == 0, good.output
+    assert (good.result["ending"], good.result["exit_code"], good.result["endpoint"]) == ("promoted", 0, "demo")
+    assert {path.name for path in good.folder.iterdir() if path.is_file()} == files
+    assert "</html>" in (good.folder / "rollout.html").read_text()
+    assert good.cases("failure") == good.cases("skipped") == []
+    names = [case.get("name") for case in good.suite.findall("testcase")]
+    assert names == ["stage at 0 %", "1 %", "5 %", "10 %", "25 %", "50 %", "promote"]
+    assert "SIMULATED" in str(good.suite.get("name"))
+    bad = shell(lines, ENDPOINT="demo", MODEL_VERSION="3")
+    assert bad.code == 20, bad.output
+    assert "rolled_back (exit code 20)" in bad.output
+    assert {path.name for path in bad.folder.iterdir() if path.is_file()} == files
+    (failed,) = bad.cases("failure")
+    assert failed.endswith(" %")
+    assert bad.cases("skipped")[-1] == "promote"
+    assert (bad.suite.get("tests"), bad.suite.get("failures"), bad.suite.get("errors")) == ("7", "1", "0")
+
+
+@pytest.mark.parametrize("lines", [github()[0], gitlab()[0]], ids=["github", "gitlab"])
+def test_what_the_examples_install(shell: Shell, tmp_path: Path, lines: str) -> None:
+    """With stand-ins for pip and ansible-galaxy, as the collection is not published to where the tests run."""
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name in ("pip", "ansible-galaxy"):
+        (programs / name).write_text(
+            f'#!/bin/sh\nfor word; do [ ! -e "$word" ] || test -r "$word"; done\necho {name} "$@" >> "$LOG"\n'
+        )
+        (programs / name).chmod(0o755)
+    log = tmp_path / "log"
+    ended = shell(lines, PATH=f"{programs}:{os.environ['PATH']}", LOG=str(log))
+    assert ended.code == 0, ended.output
+    asked = log.read_text().splitlines()
+    assert asked[:2] == ["pip install ansible-core>=2.16", "ansible-galaxy collection install mlops.serving"]
+    requirements = Path(asked[2].removeprefix("pip install -r "))
+    assert "kubernetes" in requirements.read_text()
+
+
+def test_a_version_that_serves_already(rollout: Shell, served: Any) -> None:
+    ended = rollout("-e", "model_version=1")
+    assert (ended.code, ended.result["ending"]) == (0, "unchanged"), ended.output
+    assert ended.cases("failure") == []
+
+
+def test_what_is_not_known_enough(rollout: Shell, served: Any) -> None:
+    little = ("-e", "model_version=2", "-e", "rollout_min_requests=100000000", "-e", "rollout_step_timeout=1s")
+    held = rollout(*little, "-e", "steps=[50]")
+    assert (held.code, held.result["ending"], held.result["rollout"]["hold"]) == (12, "inconclusive", "inconclusive")
+    assert "failure" in [part.tag for case in held.suite.findall("testcase") for part in case]
+    back = rollout("-e", "rollout_action=abort")
+    assert (back.code, back.result["ending"]) == (0, "aborted"), back.output
+    sent_back = rollout(*little, "-e", "steps=[50]", "-e", "rollout_on_inconclusive=abort")
+    assert (sent_back.code, sent_back.result["rollout"]["outcome"]) == (12, "rolled_back"), sent_back.output
+
+
+def test_part_by_part(rollout: Shell, served: Any) -> None:
+    part = rollout("-e", "model_version=2", "-e", "rollout_until=10")
+    assert (part.code, part.result["ending"]) == (0, "stopped"), part.output
+    assert part.cases("failure") == []
+    assert part.cases("skipped") == ["25 %", "50 %", "promote"]
+    paused = rollout("-e", "rollout_action=pause")
+    assert paused.code == 0, paused.output
+    rest = rollout("-e", "model_version=2", "-e", "rollout_action=resume")
+    assert (rest.code, rest.result["ending"]) == (0, "promoted"), rest.output
+
+
+def test_an_approval_is_waited_for(rollout: Shell, served: Any) -> None:
+    ended = rollout("-e", "model_version=2", "-e", "rollout_approvals=promote")
+    assert (ended.code, ended.result["ending"]) == (10, "waiting"), ended.output
+    assert ended.cases("skipped") == ["promote"]
+    other = rollout("-e", "model_version=3")
+    assert (other.code, other.result["ending"]) == (30, "refused"), other.output
+    assert "another rollout is active" in other.result["reason"]
+
+
+def test_blue_green(rollout: Shell, served: Any) -> None:
+    staged = rollout("-e", "model_version=2", playbook="mlops.serving.rollout_blue_green_stage")
+    assert (staged.code, staged.result["ending"]) == (0, "staged"), staged.output
+    done = rollout(playbook="mlops.serving.rollout_blue_green_promote")
+    assert (done.code, done.result["ending"]) == (0, "promoted"), done.output
+    back = rollout(playbook="mlops.serving.rollback")
+    assert (back.code, back.result["ending"]) == (0, "promoted"), back.output
+
+
+def test_what_cannot_begin(rollout: Shell, world: World, served: Any) -> None:
+    missing = rollout("-e", "endpoint=nobody", "-e", "model_version=2")
+    assert (missing.code, missing.result["ending"]) == (30, "refused"), missing.output
+    assert missing.cases("error") == ["begin"]
+    assert "there is no such endpoint" in missing.result["reason"]
+    assert not (missing.folder / "rollout.html").exists()
+    away = rollout("-e", "model_version=2", DATABASE_URL="postgresql://nobody:pass-word@127.0.0.1:1/none")
+    assert (away.code, away.result["ending"]) == (31, "unavailable"), away.output
+    assert "pass-word" not in away.output + json.dumps(away.result)
+    forgotten = rollout()
+    assert forgotten.code == 2, forgotten.output
+    assert "model_version is not given" in forgotten.output
+    assert not (forgotten.folder / "rollout.json").exists()
+
+
+def test_a_play_that_fails_beside_its_rollout(rollout: Shell, served: Any, tmp_path: Path) -> None:
+    after = tmp_path / "after.yml"
+    after.write_text(json.dumps([{"name": "Fail", "ansible.builtin.fail": {"msg": "no mail"}}]))
+    ended = rollout("-e", "model_version=2", "-e", f"rollout_after_tasks={after}")
+    assert (ended.code, ended.result["ending"]) == (2, "promoted"), ended.output
+
+
+def test_files_go_where_they_are_asked_to(rollout: Shell, served: Any, tmp_path: Path) -> None:
+    ended = rollout("-e", "model_version=1", ROLLOUT_ARTIFACTS="made by/the job")
+    assert ended.code == 0, ended.output
+    assert (tmp_path / "made by" / "the job" / "rollout.json").exists()
+
+
+def test_nothing_to_run(shell: Shell) -> None:
+    ended = shell('"$SERVING/examples/ci/rollout"')
+    assert ended.code == 64
+    assert "name a playbook" in ended.output
+
+
+def test_the_table_in_the_documentation() -> None:
+    """Every word and its code, in docs/ci.md and at the head of the script."""
+    from ansible_collections.mlops.serving.plugins.module_utils._domain.rollout_ending import CODES
+
+    rows = re.findall(r"^\| (\d+) \| `(\w+)` \|", (ROOT / "docs" / "ci.md").read_text(), flags=re.MULTILINE)
+    assert {word: int(code) for code, word in rows} == CODES
+    told = (EXAMPLES / "rollout").read_text()
+    for word, code in CODES.items():
+        if code >= 10:
+            said = {"waiting": "waits for an approval"}.get(word, word.replace("_", " "))
+            assert re.search(rf"\b{code} {said}\b", told), word

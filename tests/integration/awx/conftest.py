@@ -26,7 +26,7 @@ def controller(world: World, tmp_path: Path) -> Controller:
         "Serving: NATS": {"nats_url": "nats://127.0.0.1:1"},
     }
     made = definitions(controller_deploy_mode="simulate")
-    return Controller(made, tmp_path, secrets, {"rollout_interval": "100ms", "report": ""})
+    return Controller(made, tmp_path, secrets, {"rollout_interval": "100ms"})
 
 
 def serving(world: World) -> dict[str, int]:

@@ -55,7 +55,7 @@ dev-stack-down: run-venv ## stop them; their data stay
 
 # Tests
 
-.PHONY: test test-cluster cluster-test-build lint sanity importer unit integration molecule molecule-cluster bench judge-table soak soak-faults soak-install test-upgrade demo-twice resolve test-matrix
+.PHONY: test test-cluster cluster-test-build lint sanity importer unit integration molecule molecule-cluster bench judge-table soak soak-faults soak-install test-upgrade demo-twice resolve kubeflow-test environments images test-matrix
 test: venv ## every tier, two at a time, with a table at the end; TIERS="unit lint" for some
 	@$(BIN)/python tools/dev/run_tiers.py $(TIERS)
 
@@ -107,6 +107,15 @@ test-upgrade: cluster-test-build ## KServe upgraded from an older release while 
 
 demo-twice: ## the demo, run twice as a newcomer would
 	@tools/dev/demo-twice
+
+environments: venv ## the definitions of both environments read by ansible-builder, their packages installed and imported, no image built
+	@$(BIN)/python tools/dev/environments.py .build/environments
+
+images: venv ## both environments as images, where Docker or Podman is there
+	@runtime=$$(command -v podman || command -v docker) || { echo 'Neither Podman nor Docker is here.'; exit 1; }; \
+	for name in execution decision; do \
+	  $(BIN)/ansible-builder build --container-runtime $$(basename $$runtime) --file environments/$$name-environment.yml --tag mlops-serving-$$name; \
+	done
 
 resolve: venv ## what pip makes of the floors, without limits from here
 	@tools/dev/resolve

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Rolls a model version out with evidence, by the playbook of the execution environment that this runs in.
 
-Ends with 0 only when the version serves all of the traffic. The database's address comes from the environment, and the cluster's access from
-the pod's ServiceAccount: neither is on a command line.
+Ends with 0 only when the version serves all of the traffic, and else with the exit codes of docs/ci.md. The database's address comes from
+the environment, and the cluster's access from the pod's ServiceAccount: neither is on a command line.
 """
 
 from __future__ import annotations
@@ -21,37 +21,18 @@ from typing import Any
 
 LAST_WORDS = "/dev/termination-log"
 PLAYBOOK = "mlops.serving.rollout_canary"
-# A rollout that is held ends its playbook well; here only a version that serves is a success.
-ENDED = [
-    {
-        "hosts": "localhost",
-        "connection": "local",
-        "gather_facts": False,
-        "tasks": [
-            {
-                "name": "See that the version serves",
-                "ansible.builtin.assert": {
-                    "that": "not rollout_state.rollout or rollout_state.outcome == 'promoted'",
-                    "fail_msg": "the rollout is {{ rollout_state.outcome or rollout_state.state }}"
-                    "{{ ': ' ~ rollout_state.rollout.reason if rollout_state.rollout.reason | default('', true) else '' }}",
-                    "quiet": True,
-                },
-            }
-        ],
-    }
-]
 
 
-def variables(arguments: argparse.Namespace) -> dict[str, Any]:
+def variables(arguments: dict[str, str]) -> dict[str, Any]:
     """The playbook's extra variables; what is empty keeps the playbook's default."""
-    found = {name: value for name, value in vars(arguments).items() if value.strip()}
+    found = {name: value for name, value in arguments.items() if value.strip()}
     if "report" in found:
         os.makedirs(os.path.dirname(os.path.abspath(found["report"])), exist_ok=True)
     return found
 
 
 def reason(lines: list[str]) -> str:
-    """What the last failed task said."""
+    """What the last failed task said, for a playbook that ended before it had a result."""
     for line in reversed(lines):
         match = re.match(r"(?:fatal|failed): \[.*?\].*? => (\{.*)", line)
         if match:
@@ -64,23 +45,42 @@ def reason(lines: list[str]) -> str:
     return lines[-1] if lines else "ansible-playbook said nothing"
 
 
-def play(extra: dict[str, Any]) -> tuple[int, str]:
-    """Exit code and, unless it is 0, the reason. What the playbook prints goes to the task's log while it runs."""
+def ended(code: int, result: str, lines: list[str]) -> tuple[int, str]:
+    """Exit code and, unless it is 0, the reason: those of the playbook's result file, where it has come to write one."""
+    try:
+        with open(result, encoding="utf-8") as file:
+            told = json.load(file)
+    except (OSError, ValueError):
+        return code, reason(lines) if code else ""
+    if not told["exit_code"]:  # a play that failed beside a rollout that did not is a failure
+        return code, reason(lines) if code else ""
+    return told["exit_code"], f"{told['ending'].replace('_', ' ')}: {told['reason']}"
+
+
+def surroundings(user: str, home: str) -> dict[str, str]:
+    """The playbook's environment. Kubeflow's launcher starts the step without the image's entry point, which gives the account a home."""
+    found = {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_LOCALHOST_WARNING": "false", **os.environ, "PYTHONUNBUFFERED": "1"}
+    if user:
+        found["MLOPS_ROLLOUT_BY"] = user
+    if not os.access(os.path.expanduser("~"), os.W_OK):
+        found["HOME"] = home
+    return found
+
+
+def play(extra: dict[str, Any], user: str) -> tuple[int, str]:
+    """As ``ended``. What the playbook prints goes to the task's log while it runs."""
     with tempfile.TemporaryDirectory() as folder:
-        ended, given = os.path.join(folder, "ended.yml"), os.path.join(folder, "given.json")
-        for path, content in ((ended, ENDED), (given, extra)):
-            with open(path, "w", encoding="utf-8") as file:
-                json.dump(content, file)  # JSON is YAML
-        command = ["ansible-playbook", PLAYBOOK, ended, "-e", f"@{given}"]
-        environment = {
-            "ANSIBLE_NOCOLOR": "1",
-            "ANSIBLE_LOCALHOST_WARNING": "false",
-            **os.environ,
-            "PYTHONUNBUFFERED": "1",
-        }
+        given, result = os.path.join(folder, "given.json"), os.path.join(folder, "result.json")
+        with open(given, "w", encoding="utf-8") as file:
+            json.dump({**extra, "result_file": result}, file)
+        command = ["ansible-playbook", PLAYBOOK, "-e", f"@{given}"]
         try:
             process = subprocess.Popen(
-                command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+                command,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                env=surroundings(user, folder),
             )
         except OSError as error:
             return (
@@ -91,14 +91,14 @@ def play(extra: dict[str, Any]) -> tuple[int, str]:
         lines = []
         for line in process.stdout or ():
             print(line, end="", flush=True)
-            if line.strip():
+            if line.strip() and not re.match(r"localhost\s+: ok=", line):
                 lines.append(line.strip())
-        code = process.wait()
-        return code, reason([line for line in lines if not re.match(r"localhost\s+: ok=", line)]) if code else ""
+        return ended(process.wait(), result, lines)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Roll a model version out with evidence.")
+    parser.add_argument("--user_id", default="")
     for name in (
         "endpoint",
         "model_version",
@@ -112,7 +112,9 @@ def main() -> int:
         parser.add_argument(f"--{name}", default="")
     for name in ("min_requests", "on_inconclusive", "timeout", "evidence", "prometheus_url"):
         parser.add_argument(f"--rollout_{name}", default="")
-    code, why = play(variables(parser.parse_args()))
+    arguments = vars(parser.parse_args())
+    user = arguments.pop("user_id").strip()
+    code, why = play(variables(arguments), user)
     if code:
         if os.path.exists(LAST_WORDS):
             try:

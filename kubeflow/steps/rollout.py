@@ -28,7 +28,6 @@ from typing import Any, NoReturn, Optional
 Row = dict[str, Any]
 SPELLINGS = ("canaryTrafficPercent", "canary_percent")
 INTENT = ("runtime", "model_id", "model_version_id", "autoscaling", "runtime_config")
-POLL_SECONDS = 1.0
 # A pod's last words, which `kubectl describe` and the list of pods show.
 LAST_WORDS = "/dev/termination-log"
 
@@ -193,7 +192,7 @@ def ask(api: Api, version: Optional[str], percent: Optional[int]) -> Row:
         return written
 
 
-def wait(api: Api, written: Row, percent: Optional[int], settle: float, timeout: float) -> Row:
+def wait(api: Api, written: Row, percent: Optional[int], settle: float, timeout: float, poll: float) -> Row:
     """The row once it is true. Raises Failure for a reason that a worker gave, another intent, or the deadline."""
     version, since = written.get("model_version_id"), moment(written)
     taken_up, ready, status = False, None, None
@@ -228,9 +227,9 @@ def wait(api: Api, written: Row, percent: Optional[int], settle: float, timeout:
                 return row
         elif ready is not None:
             raise Failure(again(version))
-        if time.monotonic() + POLL_SECONDS > api.deadline:
+        if time.monotonic() + poll > api.deadline:
             raise Failure(too_late(row, taken_up, ready is not None, timeout, settle))
-        time.sleep(POLL_SECONDS)
+        time.sleep(poll)
 
 
 WHERE = "see the worker's log, or mlops.serving.endpoint_info"
@@ -318,7 +317,7 @@ def run(arguments: argparse.Namespace) -> None:
     headers = {"X-Tenant-Id": arguments.tenant_id, "X-Project-Id": arguments.project_id, "X-User-Id": arguments.user_id}
     api = Api(arguments.deployment_base_url, arguments.deployment_id, headers, time.monotonic() + timeout)
     written = ask(api, arguments.model_version_id, percent)
-    row = wait(api, written, percent, settle, timeout)
+    row = wait(api, written, percent, settle, timeout, arguments.poll_seconds)
     share = "all of the traffic" if percent is None else f"{percent} % of the traffic"
     say(f"version {row.get('model_version_id')} has {share} at {row.get('url')}")
 
@@ -338,6 +337,7 @@ def main() -> int:
     parser.add_argument("--promote", action="store_true", help="clear the canary's share instead of setting one")
     parser.add_argument("--timeout_seconds", default="900")
     parser.add_argument("--settle_seconds", default="60")
+    parser.add_argument("--poll_seconds", type=float, default=1.0, help="pause between two looks at the row")
     try:
         run(parser.parse_args())
     except Failure as failure:

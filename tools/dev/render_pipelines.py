@@ -35,6 +35,7 @@ GUARDED: dict[str, Any] = {
     "model_version": str,
     "tenant_id": "",
     "project_id": "",
+    "user_id": "",
     "steps": "",
     "min_requests": 300,
     "on_inconclusive": "abort",
@@ -105,7 +106,7 @@ PIPELINES = (
         "Rollout: canary with evidence",
         "Roll a new model version out step by step, judged at every look, and back as soon as something speaks against it.",
         GUARDED,
-        {"endpoint": "", "model_version": ""},
+        {"image": "", "endpoint": "", "model_version": ""},
         options={
             name: f"rollout_{name}"
             for name in ("min_requests", "on_inconclusive", "timeout", "evidence", "prometheus_url")

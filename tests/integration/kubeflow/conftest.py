@@ -51,7 +51,7 @@ def parameters(api: DeploymentApi, world: Any, served: dict[str, str]) -> dict[s
         "user_id": "tester",
         "deployment_id": str(world.row("demo")["id"]),
         "timeout_seconds": 40,
-        "settle_seconds": 3,
+        "settle_seconds": 1,
     }
 
 
@@ -65,7 +65,7 @@ def step(parameters: dict[str, Any]) -> Step:
     def call(key: str, **more: Any) -> Ended:
         begun = time.monotonic()
         answer = subprocess.run(
-            command(key, {**parameters, **more}),
+            [*command(key, {**parameters, **more}), "--poll_seconds=0.1"],
             capture_output=True,
             text=True,
             check=False,

@@ -14,6 +14,7 @@ from typing import Any
 import psycopg2
 import pytest
 from deployment_api import DOCUMENT, DeploymentApi, full_row
+from world import World
 
 
 @pytest.fixture(params=["plain row", "full row"])
@@ -106,8 +107,28 @@ def test_a_model_that_does_not_load_is_the_error_with_its_reason(
 
 
 @pytest.mark.usefixtures("worker")
-def test_a_model_that_does_not_load_is_an_error_although_the_row_says_ready(step: Any, served: dict[str, str]) -> None:
+def test_a_model_that_does_not_load_is_an_error_although_the_row_says_ready(
+    step: Any, world: World, served: dict[str, str]
+) -> None:
+    """The worker's second try comes after 15 s; here it is due half a second after the first has failed."""
+    failed = "update serving.deployment set next_attempt_at = now() + interval '0.5 s' where last_error is not null returning 1"
+    over = threading.Event()
+
+    def hurry() -> None:
+        own = psycopg2.connect(world.url)
+        own.autocommit = True
+        with own.cursor() as cursor:
+            while not over.wait(0.2):
+                cursor.execute(failed)
+                if cursor.rowcount:
+                    break
+        own.close()
+
+    thread = threading.Thread(target=hurry)
+    thread.start()
     ended = step("rollout-canary", model_version_id=served["4"], settle_seconds=25, timeout_seconds=40)
+    over.set()
+    thread.join()
     assert ended.code == 1
     assert "did not become ready while the one before goes on serving" in ended.error
 
@@ -124,18 +145,18 @@ def test_nothing_serves(step: Any, start: Any, world: Any, served: dict[str, str
 def test_ready_from_before_is_not_believed(step: Any, world: Any, served: dict[str, str]) -> None:
     """No worker runs: the row says READY all the time, and asks for what was asked."""
     for _attempt in range(2):
-        ended = step("rollout-canary", model_version_id=served["2"], timeout_seconds=8, settle_seconds=1)
+        ended = step("rollout-canary", model_version_id=served["2"], timeout_seconds=2)
         assert ended.code == 1
-        assert "no worker has taken it up in 8 s: the status is still READY from before" in ended.error
+        assert "no worker has taken it up in 2 s: the status is still READY from before" in ended.error
     assert world.shares("demo") == {"s3://b/one/": 100}
 
 
 def test_the_deadline(step: Any, world: Any, api: DeploymentApi, served: dict[str, str]) -> None:
     api.after_put = lambda: world.sql("update endpoints set status = 'DEPLOYING' where name = 'demo'")
-    ended = step("rollout-canary", model_version_id=served["2"], timeout_seconds=8)
+    ended = step("rollout-canary", model_version_id=served["2"], timeout_seconds=2)
     assert ended.code == 1
-    assert "not true after 8 s: status DEPLOYING" in ended.error
-    assert 5 < ended.seconds < 40
+    assert "not true after 2 s: status DEPLOYING" in ended.error
+    assert 1 < ended.seconds < 30
 
 
 @pytest.mark.parametrize(
@@ -152,7 +173,7 @@ def test_superseded(step: Any, world: Any, api: DeploymentApi, served: dict[str,
     own.autocommit = True
 
     def meanwhile() -> None:
-        threading.Timer(1.0, lambda: own.cursor().execute(f"update endpoints set {change} where name = 'demo'")).start()
+        threading.Timer(0.3, lambda: own.cursor().execute(f"update endpoints set {change} where name = 'demo'")).start()
 
     api.after_put = meanwhile
     ended = step("rollout-canary", model_version_id=served["2"])
@@ -161,13 +182,14 @@ def test_superseded(step: Any, world: Any, api: DeploymentApi, served: dict[str,
     assert told in ended.error
 
 
-@pytest.mark.usefixtures("any_row", "worker")
+@pytest.mark.usefixtures("worker")
 @pytest.mark.parametrize(
     "trouble", [[503, 0, 500], [200, 502], [-1, -1], [-1, -200]], ids=["get", "put", "answers", "put's answer"]
 )
 def test_an_api_that_stumbles(
     step: Any, world: Any, api: DeploymentApi, served: dict[str, str], trouble: list[int]
 ) -> None:
+    api.query = full_row()
     api.trouble = [code for code in trouble if code != 200] if trouble[0] == 200 else list(trouble)
     ended = step("rollout-canary", model_version_id=served["2"])
     assert ended.code == 0, ended
@@ -182,7 +204,7 @@ def test_an_api_that_is_down_and_comes_back(
     port = api.port
     api.close()
     later: list[DeploymentApi] = []
-    timer = threading.Timer(3.0, lambda: later.append(DeploymentApi(database, port)))
+    timer = threading.Timer(1.0, lambda: later.append(DeploymentApi(database, port)))
     timer.start()
     try:
         ended = step("rollout-canary", model_version_id=served["2"])
@@ -197,7 +219,7 @@ def test_an_api_that_is_down_and_comes_back(
 
 def test_an_api_that_stays_away(step: Any, served: dict[str, str]) -> None:
     ended = step(
-        "rollout-canary", model_version_id=served["2"], deployment_base_url="http://127.0.0.1:9", timeout_seconds=3
+        "rollout-canary", model_version_id=served["2"], deployment_base_url="http://127.0.0.1:9", timeout_seconds=2
     )
     assert ended.code == 1
     assert "did not answer until the deadline" in ended.error

@@ -115,24 +115,38 @@ def kept(example: str) -> set[str]:
     return set(step["with"]["path"].split())
 
 
-@pytest.mark.parametrize("example", ["github", "gitlab"])
-def test_the_examples(shell: Shell, world: World, served: Any, example: str) -> None:
-    lines = {"github": github, "gitlab": gitlab}[example]()[1]
-    files = {"rollout.html", "rollout.json", "rollout.xml"}
-    assert kept(example) == files
-    good = shell(lines, ENDPOINT="demo", MODEL_VERSION="2")
+FILES = {"rollout.html", "rollout.json", "rollout.xml"}
+STEPS = ["stage at 0 %", "1 %", "5 %", "10 %", "25 %", "50 %", "promote"]
+
+
+def left(ended: Ended) -> set[str]:
+    return {path.name for path in ended.folder.iterdir() if path.is_file()}
+
+
+def test_a_good_version_by_the_lines_for_github(shell: Shell, world: World, served: Any, tmp_path: Path) -> None:
+    assert kept("github") == FILES
+    authority = tmp_path / "temporary"
+    authority.mkdir()
+    given = {"CLUSTER_CA": "a certificate", "RUNNER_TEMP": str(authority)}
+    good = shell(github()[1], ENDPOINT="demo", MODEL_VERSION="2", **given)
     assert good.code == 0, good.output
+    assert (authority / "cluster-ca.pem").read_text() == "a certificate\n"
     assert (good.result["ending"], good.result["exit_code"], good.result["endpoint"]) == ("promoted", 0, "demo")
-    assert {path.name for path in good.folder.iterdir() if path.is_file()} == files
+    assert left(good) == FILES
     assert "</html>" in (good.folder / "rollout.html").read_text()
     assert good.cases("failure") == good.cases("skipped") == []
-    names = [case.get("name") for case in good.suite.findall("testcase")]
-    assert names == ["stage at 0 %", "1 %", "5 %", "10 %", "25 %", "50 %", "promote"]
+    assert [case.get("name") for case in good.suite.findall("testcase")] == STEPS
     assert "SIMULATED" in str(good.suite.get("name"))
-    bad = shell(lines, ENDPOINT="demo", MODEL_VERSION="3")
+    password = world.url.partition("@")[0].rpartition(":")[2]
+    assert password not in good.output + "".join((good.folder / name).read_text() for name in FILES)
+
+
+def test_a_bad_version_by_the_lines_for_gitlab(shell: Shell, served: Any) -> None:
+    assert kept("gitlab") == FILES
+    bad = shell(gitlab()[1], ENDPOINT="demo", MODEL_VERSION="3")
     assert bad.code == 20, bad.output
     assert "rolled_back (exit code 20)" in bad.output
-    assert {path.name for path in bad.folder.iterdir() if path.is_file()} == files
+    assert left(bad) == FILES, "of a rollout that failed as well"
     (failed,) = bad.cases("failure")
     assert failed.endswith(" %")
     assert bad.cases("skipped")[-1] == "promote"
@@ -145,97 +159,105 @@ def test_what_the_examples_install(shell: Shell, tmp_path: Path, lines: str) -> 
     programs = tmp_path / "programs"
     programs.mkdir()
     for name in ("pip", "ansible-galaxy"):
-        (programs / name).write_text(
-            f'#!/bin/sh\nfor word; do [ ! -e "$word" ] || test -r "$word"; done\necho {name} "$@" >> "$LOG"\n'
-        )
+        (programs / name).write_text(f'#!/bin/sh\necho {name} "$@" >> "$LOG"\n')
         (programs / name).chmod(0o755)
     log = tmp_path / "log"
     ended = shell(lines, PATH=f"{programs}:{os.environ['PATH']}", LOG=str(log))
     assert ended.code == 0, ended.output
-    asked = log.read_text().splitlines()
-    assert asked[:2] == ["pip install ansible-core>=2.16", "ansible-galaxy collection install mlops.serving"]
-    requirements = Path(asked[2].removeprefix("pip install -r "))
-    assert "kubernetes" in requirements.read_text()
+    assert log.read_text().splitlines() == [
+        "pip install ansible-core>=2.16",
+        "ansible-galaxy collection install mlops.serving",
+        f"pip install -r {ROOT}/requirements.txt",
+    ]
+    assert (ROOT / "requirements.txt").is_file()
 
 
-def test_a_version_that_serves_already(rollout: Shell, served: Any) -> None:
-    ended = rollout("-e", "model_version=1")
-    assert (ended.code, ended.result["ending"]) == (0, "unchanged"), ended.output
-    assert ended.cases("failure") == []
+def test_a_version_that_serves_already(rollout: Shell, served: Any, tmp_path: Path) -> None:
+    ended = rollout("-e", "model_version=1", ROLLOUT_ARTIFACTS="made by/the job")
+    assert ended.code == 0, ended.output
+    assert "unchanged (exit code 0)" in ended.output
+    told = json.loads((tmp_path / "made by" / "the job" / "rollout.json").read_text())
+    assert (told["ending"], told["exit_code"]) == ("unchanged", 0)
+    looked = rollout("-e", "model_version=2", "--check")
+    assert (looked.code, looked.result["ending"]) == (0, "planned"), looked.output
 
 
 def test_what_is_not_known_enough(rollout: Shell, served: Any) -> None:
-    little = ("-e", "model_version=2", "-e", "rollout_min_requests=100000000", "-e", "rollout_step_timeout=1s")
-    held = rollout(*little, "-e", "steps=[50]")
+    little = ("-e", "rollout_min_requests=100000000", "-e", "rollout_step_timeout=1s", "-e", "steps=[50]")
+    held = rollout("-e", "model_version=2", *little)
     assert (held.code, held.result["ending"], held.result["rollout"]["hold"]) == (12, "inconclusive", "inconclusive")
     assert "failure" in [part.tag for case in held.suite.findall("testcase") for part in case]
     back = rollout("-e", "rollout_action=abort")
     assert (back.code, back.result["ending"]) == (0, "aborted"), back.output
-    sent_back = rollout(*little, "-e", "steps=[50]", "-e", "rollout_on_inconclusive=abort")
-    assert (sent_back.code, sent_back.result["rollout"]["outcome"]) == (12, "rolled_back"), sent_back.output
 
 
-def test_part_by_part(rollout: Shell, served: Any) -> None:
-    part = rollout("-e", "model_version=2", "-e", "rollout_until=10")
+def test_part_by_part_and_an_approval(rollout: Shell, served: Any) -> None:
+    asked = ("-e", "model_version=2", "-e", "rollout_approvals=promote")
+    part = rollout(*asked, "-e", "rollout_until=10")
     assert (part.code, part.result["ending"]) == (0, "stopped"), part.output
     assert part.cases("failure") == []
     assert part.cases("skipped") == ["25 %", "50 %", "promote"]
-    paused = rollout("-e", "rollout_action=pause")
-    assert paused.code == 0, paused.output
-    rest = rollout("-e", "model_version=2", "-e", "rollout_action=resume")
-    assert (rest.code, rest.result["ending"]) == (0, "promoted"), rest.output
-
-
-def test_an_approval_is_waited_for(rollout: Shell, served: Any) -> None:
-    ended = rollout("-e", "model_version=2", "-e", "rollout_approvals=promote")
-    assert (ended.code, ended.result["ending"]) == (10, "waiting"), ended.output
-    assert ended.cases("skipped") == ["promote"]
+    waits = rollout(*asked)
+    assert (waits.code, waits.result["ending"]) == (10, "waiting"), waits.output
+    assert waits.cases("skipped") == ["promote"]
     other = rollout("-e", "model_version=3")
     assert (other.code, other.result["ending"]) == (30, "refused"), other.output
     assert "another rollout is active" in other.result["reason"]
 
 
 def test_blue_green(rollout: Shell, served: Any) -> None:
-    staged = rollout("-e", "model_version=2", playbook="mlops.serving.rollout_blue_green_stage")
+    stage, promote = (f"mlops.serving.rollout_blue_green_{word}" for word in ("stage", "promote"))
+    early = rollout(playbook=promote)
+    assert (early.code, early.result["ending"]) == (30, "refused"), early.output
+    assert early.result["reason"].startswith("Nothing to promote on endpoint demo")
+    assert early.cases("error") == ["begin"]
+    staged = rollout("-e", "model_version=2", playbook=stage)
     assert (staged.code, staged.result["ending"]) == (0, "staged"), staged.output
-    done = rollout(playbook="mlops.serving.rollout_blue_green_promote")
-    assert (done.code, done.result["ending"]) == (0, "promoted"), done.output
+    for _ in ("promotes", "has promoted"):
+        done = rollout(playbook=promote)
+        assert (done.code, done.result["ending"]) == (0, "promoted"), done.output
+        assert done.cases("skipped") == done.cases("error") == []
     back = rollout(playbook="mlops.serving.rollback")
     assert (back.code, back.result["ending"]) == (0, "promoted"), back.output
 
 
+def test_what_people_type_is_a_name_and_nothing_else(shell: Shell, served: Any) -> None:
+    """Neither shell, nor another variable of Ansible, nor a template of it."""
+    typed = "demo rollout_action=promote $(touch one) `touch two` {{ lookup('pipe', 'touch three') }} '; touch four"
+    ended = shell(gitlab()[1], ENDPOINT=typed, MODEL_VERSION="2")
+    assert (ended.code, ended.result["ending"], ended.result["endpoint"]) == (30, "refused", typed), ended.output
+    assert ended.cases("error") == ["begin"]
+    assert "there is no such endpoint" in ended.result["reason"]
+    assert left(ended) == {"rollout.json", "rollout.xml"}
+
+
 def test_what_cannot_begin(rollout: Shell, world: World, served: Any) -> None:
-    missing = rollout("-e", "endpoint=nobody", "-e", "model_version=2")
-    assert (missing.code, missing.result["ending"]) == (30, "refused"), missing.output
-    assert missing.cases("error") == ["begin"]
-    assert "there is no such endpoint" in missing.result["reason"]
-    assert not (missing.folder / "rollout.html").exists()
     away = rollout("-e", "model_version=2", DATABASE_URL="postgresql://nobody:pass-word@127.0.0.1:1/none")
     assert (away.code, away.result["ending"]) == (31, "unavailable"), away.output
     assert "pass-word" not in away.output + json.dumps(away.result)
     forgotten = rollout()
     assert forgotten.code == 2, forgotten.output
     assert "model_version is not given" in forgotten.output
-    assert not (forgotten.folder / "rollout.json").exists()
+    assert not (forgotten.folder / "rollout.json").exists(), "not the one of the run before"
 
 
 def test_a_play_that_fails_beside_its_rollout(rollout: Shell, served: Any, tmp_path: Path) -> None:
     after = tmp_path / "after.yml"
     after.write_text(json.dumps([{"name": "Fail", "ansible.builtin.fail": {"msg": "no mail"}}]))
-    ended = rollout("-e", "model_version=2", "-e", f"rollout_after_tasks={after}")
+    ended = rollout("-e", "model_version=2", "-e", "steps=[50]", "-e", f"rollout_after_tasks={after}")
     assert (ended.code, ended.result["ending"]) == (2, "promoted"), ended.output
-
-
-def test_files_go_where_they_are_asked_to(rollout: Shell, served: Any, tmp_path: Path) -> None:
-    ended = rollout("-e", "model_version=1", ROLLOUT_ARTIFACTS="made by/the job")
-    assert ended.code == 0, ended.output
-    assert (tmp_path / "made by" / "the job" / "rollout.json").exists()
 
 
 def test_nothing_to_run(shell: Shell) -> None:
     ended = shell('"$SERVING/examples/ci/rollout"')
     assert ended.code == 64
     assert "name a playbook" in ended.output
+
+
+def test_nothing_was_rolled_out(rollout: Shell) -> None:
+    ended = rollout("--syntax-check")
+    assert ended.code == 2
+    assert f"{CANARY} has left no result" in ended.output
 
 
 def test_the_table_in_the_documentation() -> None:

@@ -111,11 +111,8 @@ demo-twice: ## the demo, run twice as a newcomer would
 environments: venv ## the definitions of both environments read by ansible-builder, their packages installed and imported, no image built
 	@$(BIN)/python tools/dev/environments.py .build/environments
 
-images: venv ## both environments as images, where Docker or Podman is there
-	@runtime=$$(command -v podman || command -v docker) || { echo 'Neither Podman nor Docker is here.'; exit 1; }; \
-	for name in execution decision; do \
-	  $(BIN)/ansible-builder build --container-runtime $$(basename $$runtime) --file environments/$$name-environment.yml --tag mlops-serving-$$name; \
-	done
+images: venv ## both environments as images, mlops-serving-ee and mlops-serving-de, where Docker or Podman is there
+	@$(BIN)/python tools/dev/environments.py .build/environments images
 
 resolve: venv ## what pip makes of the floors, without limits from here
 	@tools/dev/resolve

@@ -8,11 +8,13 @@ from __future__ import annotations
 import base64
 import json
 import re
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -169,8 +171,12 @@ def _asked(held: dict[str, Any], query: list[tuple[str, str]]) -> bool:
 
 
 @contextmanager
-def serving_api(api: Api) -> Iterator[Api]:
-    """On a free loopback port, until left."""
+def serving_api(api: Api, *, certificate: Path | None = None, moved_to: str = "") -> Iterator[Api]:
+    """On a free loopback port, until left.
+
+    :param certificate: with its key, in one file; without one it speaks plain HTTP
+    :param moved_to: another address, which it refers everybody to
+    """
     allowed = (f"Bearer {TOKEN}", "Basic " + base64.b64encode(f"admin:{PASSWORD}".encode()).decode())
 
     class Handler(BaseHTTPRequestHandler):
@@ -179,6 +185,12 @@ def serving_api(api: Api) -> Iterator[Api]:
         def _serve(self) -> None:
             length = int(self.headers.get("Content-Length") or 0)
             body = json.loads(self.rfile.read(length)) if length else None
+            if moved_to:
+                self.send_response(301)
+                self.send_header("Location", moved_to + self.path)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
             try:
                 if self.headers.get("Authorization") not in allowed and not self.path.endswith("/ping/"):
                     raise Refused(401, {"detail": "Authentication credentials were not provided."})
@@ -199,9 +211,13 @@ def serving_api(api: Api) -> Iterator[Api]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    if certificate:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    api.url = f"http://127.0.0.1:{server.server_port}"
+    api.url = f"http{'s' if certificate else ''}://127.0.0.1:{server.server_port}"
     try:
         yield api
     finally:

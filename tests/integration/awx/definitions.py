@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +28,14 @@ class _Loader(yaml.SafeLoader):
 _Loader.add_constructor("!unsafe", lambda loader, node: _Unsafe(loader.construct_scalar(node)))
 
 
-def definitions(**given: str) -> dict[str, list[dict[str, Any]]]:
+def definitions(folder: Path = FOLDER, **given: str) -> dict[str, list[dict[str, Any]]]:
     """
+    :param folder: of the files
     :param given: variables of the playbook, such as ``controller_deploy_mode``
     :return: every list of every file by its name, such as ``controller_templates``
     """
     found: dict[str, list[dict[str, Any]]] = {}
-    for path in sorted(FOLDER.glob("*.yml")):
+    for path in sorted(folder.glob("*.yml")):
         found.update(yaml.load(path.read_text(), Loader=_Loader))
     return {name: _filled(value, given) for name, value in found.items()}
 
@@ -50,3 +52,23 @@ def _filled(value: Any, given: dict[str, str]) -> Any:
     if isinstance(value, str) and not isinstance(value, _Unsafe):
         return _OWN.sub(lambda match: given.get(match[1], match[2]), value)
     return str(value) if isinstance(value, _Unsafe) else value
+
+
+def excerpt(folder: Path, kept: Mapping[str, Collection[str]], nodes: Collection[str]) -> None:
+    """Writes a part of the definitions into ``folder``, as they are written.
+
+    :param kept: names by list, such as ``controller_templates``; other lists are kept as a whole
+    :param nodes: identifiers of the workflows' nodes that are kept
+    """
+    for path in sorted(FOLDER.glob("*.yml")):
+        written: list[str] = []
+        listed = ""
+        for block in re.split(r"(?m)^(?=\w+:$|  - name: |      - identifier: )", path.read_text()):
+            top = re.match(r"(\w+):$", block, re.MULTILINE)
+            name = re.match(r"  - name: \"?([^\"\n]+)", block)
+            node = re.match(r"      - identifier: (\S+)", block)
+            listed = top[1] if top else listed
+            if (name and name[1] not in kept.get(listed, (name[1],))) or (node and node[1] not in nodes):
+                continue
+            written.append(block)
+        (folder / path.name).write_text("".join(written))

@@ -44,13 +44,6 @@ def test_refused_half_way(controller: Controller, world: World, served: Any) -> 
     assert world.one("select outcome from serving.rollout")["outcome"] == "aborted"
 
 
-def test_a_bad_version_is_nobodys_question(controller: Controller, world: World, served: Any) -> None:
-    reached, jobs = controller.start(NAME, {"endpoint": "demo", "model_version": "3"}, lambda _question: True)
-    assert reached == ["stage", "may-begin", "to-10"]
-    assert jobs[-1].status == "failed"
-    assert serving(world) == {"one": 100}
-
-
 def test_a_version_that_does_not_load(controller: Controller, world: World, served: Any) -> None:
     reached, jobs = controller.start(NAME, {"endpoint": "demo", "model_version": "4"}, lambda _question: True)
     assert reached == ["stage"], jobs[-1].output

@@ -9,7 +9,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from xml.etree import ElementTree
 
 import pytest
 import yaml
+from ansible_runs import PROGRAMS
 from rollout_world import served, versions
 from world import World, reconcile, run, world
 
@@ -59,7 +59,7 @@ def shell(world: World, tmp_path: Path) -> Shell:
     """``shell("lines", NAME="value")``: as a job of a pipeline runs them, in a folder of its own."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
     fixed = {
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PATH": f"{PROGRAMS}:{os.environ['PATH']}",
         "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".build"),
         "DATABASE_URL": world.url,
         "DEPLOY_MODE": "simulate",

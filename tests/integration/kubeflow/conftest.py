@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -59,22 +60,39 @@ Step = Callable[..., Ended]
 
 
 @pytest.fixture
-def step(parameters: dict[str, Any]) -> Step:
-    """``step("rollout-canary", model_version_id=...)``: the command of that pipeline, run to its end."""
+def step(parameters: dict[str, Any], tmp_path: Path) -> Step:
+    """
+    ``step("rollout-canary", model_version_id=...)``: the command of that pipeline, run to its end. ``when=("words", call)`` calls once when it
+    has printed these words.
+    """
 
-    def call(key: str, **more: Any) -> Ended:
+    def call(key: str, when: tuple[str, Callable[[], Any]] | None = None, **more: Any) -> Ended:
         begun = time.monotonic()
-        answer = subprocess.run(
-            [*command(key, {**parameters, **more}), "--poll_seconds=0.1"],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-            env={"PATH": "/usr/bin:/bin", "no_proxy": "127.0.0.1"},
+        errors = tmp_path / "errors"
+        lines: list[str] = []
+        with (
+            errors.open("w") as file,
+            subprocess.Popen(
+                [*command(key, {**parameters, **more}), "--poll_seconds=0.1"],
+                stdout=subprocess.PIPE,
+                stderr=file,
+                text=True,
+                env={"PATH": "/usr/bin:/bin", "no_proxy": "127.0.0.1"},
+            ) as process,
+        ):
+            limit = threading.Timer(60, process.kill)  # each step's own deadline is before that
+            limit.start()
+            for line in process.stdout or ():
+                lines.append(line)
+                if when and when[0] in line:
+                    when[1]()
+                    when = None
+            limit.cancel()
+        told = errors.read_text()
+        assert "Traceback" not in told, told
+        return Ended(
+            process.returncode, "".join(lines), (told.strip().splitlines() or [""])[-1], time.monotonic() - begun
         )
-        lines = answer.stderr.strip().splitlines()
-        assert "Traceback" not in answer.stderr, answer.stderr
-        return Ended(answer.returncode, answer.stdout, lines[-1] if lines else "", time.monotonic() - begun)
 
     return call
 

@@ -25,17 +25,22 @@ def any_row(request: pytest.FixtureRequest, api: DeploymentApi) -> str:
 
 
 @pytest.mark.usefixtures("any_row", "worker")
-def test_canary_then_more_then_promoted(step: Any, world: Any, served: dict[str, str]) -> None:
+def test_canary_then_more_then_promoted(step: Any, world: World, api: DeploymentApi, served: dict[str, str]) -> None:
     first = step("rollout-canary", model_version_id=served["2"])
     assert (first.code, first.error) == (0, "")
     assert world.shares("demo") == {"s3://b/one/": 90, "s3://b/two/": 10}
     assert world.row("demo")["traffic"] == {"canaryTrafficPercent": 10}
+    assert step("rollout-canary", model_version_id=served["2"]).code == 0
+    # A row that tells that it is applied needs no write; the other is written in the other spelling, so that the worker answers.
+    spelled = [put["traffic"] for put in api.puts]
+    assert spelled == [{"canaryTrafficPercent": 10}] + ([] if api.query == full_row() else [{"canary_percent": 10}])
     assert step("rollout-canary", model_version_id=served["2"], canary_percent=50).code == 0
     assert world.shares("demo") == {"s3://b/one/": 50, "s3://b/two/": 50}
-    promoted = step("rollout-blue-green-promote")
-    assert promoted.code == 0, promoted
-    assert world.shares("demo") == {"s3://b/two/": 100}
-    assert "all of the traffic at http" in promoted.output
+    for _again in range(2):
+        promoted = step("rollout-blue-green-promote")
+        assert promoted.code == 0, promoted
+        assert world.shares("demo") == {"s3://b/two/": 100}
+        assert "all of the traffic at http" in promoted.output
 
 
 @pytest.mark.usefixtures("worker")
@@ -67,28 +72,13 @@ def test_the_command_of_the_documentation(
 
 
 @pytest.mark.usefixtures("any_row", "worker")
-@pytest.mark.parametrize(("key", "share"), [("rollout-ab", 50), ("rollout-blue-green-stage", 0)])
-def test_ab_and_stage(step: Any, world: Any, served: dict[str, str], key: str, share: int) -> None:
-    ended = step(key, model_version_id=served["2"])
-    assert ended.code == 0, ended
-    assert world.shares("demo").get("s3://b/two/", 0) == share
-    assert world.row("demo")["traffic"] == {"canaryTrafficPercent": share}
-    assert str(world.row("demo")["model_version_id"]) == served["2"]
-
-
-@pytest.mark.usefixtures("any_row", "worker")
-def test_the_same_again_is_true_again(step: Any, api: DeploymentApi, served: dict[str, str]) -> None:
-    assert step("rollout-canary", model_version_id=served["2"]).code == 0
-    again = step("rollout-canary", model_version_id=served["2"])
-    assert again.code == 0, again
-    # A row that tells that it is applied needs no write; the other is written in the other spelling, so that the worker answers.
-    spelled = [put["traffic"] for put in api.puts]
-    assert spelled == [{"canaryTrafficPercent": 10}] + ([] if api.query == full_row() else [{"canary_percent": 10}])
-
-
-@pytest.mark.usefixtures("worker")
-def test_a_promotion_again_is_true_again(step: Any) -> None:
-    assert step("rollout-blue-green-promote").code == 0
+def test_ab_and_stage(step: Any, world: World, served: dict[str, str]) -> None:
+    for key, share in (("rollout-ab", 50), ("rollout-blue-green-stage", 0)):
+        ended = step(key, model_version_id=served["2"])
+        assert ended.code == 0, ended
+        assert world.shares("demo").get("s3://b/two/", 0) == share
+        assert world.row("demo")["traffic"] == {"canaryTrafficPercent": share}
+        assert str(world.row("demo")["model_version_id"]) == served["2"]
 
 
 @pytest.mark.usefixtures("worker")
@@ -225,30 +215,25 @@ def test_an_api_that_stays_away(step: Any, served: dict[str, str]) -> None:
     assert ended.seconds < 30
 
 
-@pytest.mark.parametrize(
-    ("given", "told"),
-    [
+def test_refusals_are_not_tried_again(step: Any, world: World, api: DeploymentApi, served: dict[str, str]) -> None:
+    before = world.everything()
+    for given, told in (
         ({"deployment_id": str(uuid.uuid4())}, "there is no deployment"),
         ({"tenant_id": str(uuid.uuid4())}, "deployment not found"),
         ({"deployment_id": "demo"}, "with 422: path.deployment_id: Input should be a valid UUID"),
         ({"model_version_id": str(uuid.uuid4())}, "with 422: body.model_version_id: no such model version"),
-    ],
-)
-def test_refusals_are_not_tried_again(
-    step: Any, world: Any, api: DeploymentApi, served: dict[str, str], given: dict[str, str], told: str
-) -> None:
-    before = world.everything()
-    ended = step("rollout-canary", **{"model_version_id": served["2"], **given})
-    assert ended.code == 1
-    assert told in ended.error
-    assert "next try" not in ended.output
-    assert len(api.requests) <= 2
+    ):
+        api.requests.clear()
+        ended = step("rollout-canary", **{"model_version_id": served["2"], **given})
+        assert ended.code == 1
+        assert told in ended.error
+        assert "next try" not in ended.output
+        assert len(api.requests) <= 2
     assert world.everything() == before
 
 
-@pytest.mark.parametrize(
-    ("given", "told"),
-    [
+def test_bad_parameters_send_nothing(step: Any, api: DeploymentApi, served: dict[str, str]) -> None:
+    given: list[tuple[dict[str, Any], str]] = [
         ({"canary_percent": 101}, "canary_percent: '101' is no whole number from 0 to 100"),
         ({"canary_percent": -1}, "canary_percent: '-1'"),
         ({"deployment_id": ""}, "deployment_id: empty"),
@@ -257,12 +242,9 @@ def test_refusals_are_not_tried_again(
         ({"deployment_base_url": "http://127.0.0.1:port"}, "is no address: nonnumeric port"),
         ({"user_id": "me\r\nX-Tenant-Id: other"}, "user_id: only printable"),
         ({"timeout_seconds": "soon"}, "timeout_seconds: 'soon'"),
-    ],
-)
-def test_bad_parameters_send_nothing(
-    step: Any, api: DeploymentApi, served: dict[str, str], given: dict[str, Any], told: str
-) -> None:
-    ended = step("rollout-canary", **{"model_version_id": served["2"], **given})
-    assert ended.code == 1
-    assert told in ended.error
+    ]
+    for each, told in given:
+        ended = step("rollout-canary", **{"model_version_id": served["2"], **each})
+        assert ended.code == 1
+        assert told in ended.error
     assert api.requests == []

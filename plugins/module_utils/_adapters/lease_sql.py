@@ -34,7 +34,7 @@ ORPHAN = f"{DEPLOYED} and not exists (select from endpoints e where e.id = d.end
 RECORD = (
     "d.endpoint_id, d.endpoint_name, d.tenant_id as deployment_tenant, d.project_id as deployment_project, d.namespace,"
     " d.name as deployment_name, d.deploy_mode, d.serving_mode, d.stable_version_id, d.stable_revision, d.stable_spec,"
-    " d.applied_spec, d.pending, d.epoch,"
+    " d.applied_spec, d.pending, d.epoch, d.attempts,"
     " (select trace.trace_id from serving.trace where trace.endpoint_id = d.endpoint_id) as trace_id"
 )
 

@@ -28,7 +28,7 @@ SECOND = 'namespace="ns",inferenceservice="isvc",revision="r1",pod="isvc-predict
 KUBE = 'namespace="ns",pod="isvc-predictor-00001-deployment-1"'
 MODEL = 'model="m",version="1"'
 COUNT, BUCKET = "kn_serving_invocation_duration_seconds_count", "kn_serving_invocation_duration_seconds_bucket"
-WORKER, WORKERS = "mlops_serving_worker", 'instance="worker-1"'
+WORKER, WORKERS = "mlops_serving_worker", 'namespace="mlops",instance="worker-1"'
 # All that the alerts look at, and all well: 10 requests a second, of which 1 % fails, faster than 0.1 s.
 GOOD = {
     f'{COUNT}{{{SERVED},http_response_status_code="200"}}': "0+594x40",
@@ -256,7 +256,7 @@ def test_every_alert_fires_in_some_case_and_says_what_to_do(written: Written) ->
     assert set(alerts) == set().union(*(firing for _changes, firing in CASES.values()))
     for name, rule in alerts.items():
         assert rule["labels"]["severity"] in ("critical", "warning"), name
-        assert "{{ $labels." in rule["annotations"]["summary"], name
+        assert "$labels." in rule["annotations"]["summary"], name
         # Something to type, to look at or to set.
         assert re.search(
             r"kubectl|mlops\.serving\.|revision:|raise|Set |/targets", rule["annotations"]["description"]

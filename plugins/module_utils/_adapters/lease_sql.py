@@ -80,7 +80,7 @@ with taken as (
 ), marked as (
     update endpoints e set status = 'DEPLOYING' from taken join jsonb_to_recordset(%(wanted)s) as w({_WANTED}) using (endpoint_id)
     where e.id = taken.endpoint_id and e.status not in ('DELETING', 'DELETED', 'DEPLOYING')
-        and (taken.applied_hash is distinct from w.intent_hash or e.status <> 'READY')
+        and (taken.applied_hash is distinct from w.intent_hash or e.status not in ('READY', 'STOPPED'))
 )
 select d.endpoint_id as id, {RECORD} from taken d
 """

@@ -9,10 +9,10 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from .manifest import ENDPOINT_LABEL, MODE_ANNOTATION, TEMPLATE_ANNOTATION
+from .marks import ENDPOINT_LABEL, MODE_ANNOTATION, STOP_ANNOTATION, TEMPLATE_ANNOTATION
 from .versions import STANDARD, normal_mode
 
-__all__ = ("Failure", "Observed", "TrafficTarget", "observe", "rolled_out")
+__all__ = ("Failure", "Observed", "TrafficTarget", "observe", "rolled_out", "to_be_stopped")
 
 _REVISION_LABEL = "serving.knative.dev/revision"
 # A container in one of these states does not get out of it by waiting.
@@ -69,6 +69,7 @@ class Observed:
     traffic: tuple[TrafficTarget, ...] = ()
     failures: tuple[Failure, ...] = ()
     deployment: dict[str, t.Any] | None = None
+    stopped: bool = False
 
     @property
     def percent(self) -> int | None:
@@ -131,7 +132,18 @@ def observe(
         traffic=tuple(_target(item) for item in predictor.get("traffic") or ()),
         failures=tuple(_failures(status, conditions, created, _newest(list(pods), created))),
         deployment=deployment,
+        stopped=_stopped(conditions),
     )
+
+
+def to_be_stopped(manifest: dict[str, t.Any]) -> bool:
+    """Whether an InferenceService asks KServe to take away what it made, and to keep nothing but itself."""
+    return str((manifest.get("metadata", {}).get("annotations") or {}).get(STOP_ANNOTATION)).lower() == "true"
+
+
+def _stopped(conditions: dict[t.Any, dict[str, t.Any]]) -> bool:
+    """KServe says so after it has deleted everything (predictor.go, controller.go: the condition Stopped)."""
+    return (conditions.get("Stopped") or {}).get("status") == "True"
 
 
 def rolled_out(deployment: dict[str, t.Any] | None, manifest: dict[str, t.Any]) -> str | None:

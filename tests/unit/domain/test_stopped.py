@@ -103,6 +103,7 @@ def test_it_is_not_started_before_kserve_has_stopped_it() -> None:
     world = World().deploy("m1").want("m1", **STOPPED)
     assert isinstance(world.step(), Apply)
     world.want("m2")
+    world.now += 60  # however slow the controller is
     assert isinstance(world.step(), Wait)
     world.tick()
     assert isinstance(world.run(), Converged)

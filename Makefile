@@ -98,6 +98,10 @@ soak: venv cluster-test-build ## roll-outs on the real cluster under constant lo
 soak-faults: venv cluster-test-build ## the tests of faults 20 times, locally and on the real cluster, counted (about an hour)
 	@$(BIN)/python -m tools.soak.faults
 
+scale: venv ## 1,000 and 10,000 endpoints on a real API server, others beside it (a cluster of its own; about 30 minutes)
+	@CLUSTER_TEST_GROUPS=kserve $(MAKE) --no-print-directory cluster-test-build
+	@$(BIN)/python -m tools.scale
+
 soak-install: cluster-test-build ## install each mode on a bare cluster, killed once in each role
 	@MLOPS_INSTALL_SOAK=true $(BIN)/pytest tests/cluster/test_install.py tests/cluster/test_guardrails.py -rA
 

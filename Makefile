@@ -18,6 +18,8 @@ PLAYBOOK = $(if $(wildcard $(VENV_STAMP)),$(VENV),.build/run)/bin/ansible-playbo
 CLUSTER_PYTHON = $(if $(wildcard $(VENV_STAMP)),$(BIN)/python,python3)
 # What tests/cluster asks for by its marks.
 export CLUSTER_TEST_GROUPS ?= all
+# Two tiers of about the same length, so that neither lane waits for the other.
+WORKER_TESTS := $(addprefix tests/integration/,events faults playbooks reconcile worker_role)
 export PATH := $(BIN):$(PATH)
 
 .PHONY: help venv
@@ -55,7 +57,7 @@ dev-stack-down: run-venv ## stop them; their data stay
 
 # Tests
 
-.PHONY: test test-cluster cluster-test-build lint sanity importer unit integration molecule molecule-cluster bench judge-table soak soak-faults soak-install test-upgrade demo-twice resolve test-matrix
+.PHONY: test test-cluster cluster-test-build lint sanity importer unit integration integration-worker molecule molecule-cluster bench judge-table soak soak-faults soak-install test-upgrade demo-twice resolve test-matrix
 test: venv ## every tier, two at a time, with a table at the end; TIERS="unit lint" for some
 	@$(BIN)/python tools/dev/run_tiers.py $(TIERS)
 
@@ -77,8 +79,11 @@ importer: venv ## build the collection and let Galaxy's importer judge it
 unit: venv ## pure logic, modules and tools, without any server
 	@$(BIN)/pytest tests/unit $(wildcard tools/cluster/tests)
 
-integration: venv ## real Postgres, NATS JetStream, S3 and Triton
-	@$(BIN)/pytest tests/integration
+integration: venv ## real Postgres, S3 and Triton
+	@$(BIN)/pytest tests/integration $(WORKER_TESTS:%=--ignore %) --durations 15 --durations-min 5
+
+integration-worker: venv ## real Postgres, NATS JetStream and ansible-rulebook: events, faults, the worker and its playbooks
+	@$(BIN)/pytest $(WORKER_TESTS) --durations 15 --durations-min 5
 
 molecule: venv ## each role: converge, idempotence, verify, cleanup
 	@tools/dev/molecule

@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 LOGS = ROOT / ".build" / "logs"
 # The longest first, so that two lanes end together. Those of LAST need the whole machine.
-TIERS = ("integration", "molecule", "demo-twice", "sanity", "lint", "unit", "importer", "resolve")
+TIERS = ("integration", "integration-worker", "molecule", "demo-twice", "sanity", "lint", "unit", "importer", "resolve")
 # The build is a row of its own: how long the tests waited for one that had begun before, or for their own.
 LAST = ("cluster-test-build", "test-cluster")
 # What says why in the logs of pytest, Ansible and make; a reader of a long log sees its end alone.

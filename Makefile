@@ -57,7 +57,7 @@ dev-stack-down: run-venv ## stop them; their data stay
 
 # Tests
 
-.PHONY: test test-cluster cluster-test-build lint sanity importer unit integration integration-worker molecule molecule-cluster bench judge-table soak soak-faults soak-install test-upgrade demo-twice resolve test-matrix
+.PHONY: test test-cluster cluster-test-build lint sanity importer unit integration integration-worker molecule molecule-cluster bench judge-table soak soak-faults scale soak-install test-upgrade demo-twice resolve test-matrix
 test: venv ## every tier, two at a time, with a table at the end; TIERS="unit lint" for some
 	@$(BIN)/python tools/dev/run_tiers.py $(TIERS)
 

@@ -31,10 +31,7 @@ from .waiting import wait_for
 pytestmark = pytest.mark.groups("base", "kserve", "knative", "triton")
 
 TENANT, PROJECT = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
-STOPPED = (
-    '{"modelFormat": "triton", "deploymentMode": "Standard", "annotations": {"serving.kserve.io/stop": "true"},'
-    ' "env": {"RELEASE": "1"}}'
-)
+STOPPED = '{"modelFormat": "triton", "deploymentMode": "Standard", "stopped": true, "env": {"RELEASE": "1"}}'
 SERVED = (
     '{"modelFormat": "triton", "runtimeVersion": "24.08-py3", "deploymentMode": "Standard", "env": {"RELEASE": "1"}}'
 )

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from events.conftest import PATH
+from event_source import PATH
 from fault_proxy import Statement, TcpProxy
 
 from .conftest import Loop, Source, Stream, Way, Work, climb, until

@@ -58,7 +58,7 @@ dev-stack-down: run-venv ## stop them; their data stay
 # Tests
 
 .PHONY: test test-cluster cluster-test-build lint sanity importer unit integration integration-worker molecule molecule-cluster bench judge-table soak soak-faults scale soak-install test-upgrade demo-twice resolve test-matrix
-test: venv ## every tier, two at a time, with a table at the end; TIERS="unit lint" for some
+test: venv ## every tier, several at a time, with a table at the end; TIERS="unit lint" for some
 	@$(BIN)/python tools/dev/run_tiers.py $(TIERS)
 
 test-cluster: cluster-test-build ## the tests on a real Kubernetes with a real KServe; builds what is missing first

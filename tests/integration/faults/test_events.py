@@ -79,7 +79,7 @@ def test_an_older_one_after_a_newer_one(
     name = world.endpoint("demo", versions[0])
     taken = source()
     stream.publish(event(world, name, versions[0]))
-    until(lambda: ready(world, "demo"))
+    until(lambda: ready(world, "demo") and stream.at_rest())
     world.sql("update endpoints set model_version_id = %s", versions[1])
     stream.publish(event(world, name, versions[1]), event(world, name, versions[0]))
     until(lambda: world.deployment("demo")["generation"] == 2)

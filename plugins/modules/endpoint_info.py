@@ -82,7 +82,7 @@ endpoints:
       description: Id of its project.
       type: str
     status:
-      description: One of V(CREATING), V(DEPLOYING), V(READY), V(ERROR), V(DELETING) and V(DELETED).
+      description: One of V(CREATING), V(DEPLOYING), V(READY), V(STOPPED), V(ERROR), V(DELETING) and V(DELETED).
       type: str
     url:
       description: Its address.

@@ -12,7 +12,7 @@ or the field cleared, only when the newest revision is new, ready and the one th
 ::
 
     absent ----------> Create -> first revision takes all traffic -----------------------+
-    to be stopped ----> Apply without a share -> KServe has taken it away -> Converged, and nothing is promoted by it
+    to be stopped ----> Apply without a share -> KServe has taken it away, no pod left -> Converged, nothing is promoted
     template differs -> Apply at 0 % -> revision new? -> ready? -> Apply share or clear -+-> traffic as asked -> Converged
     share differs ----> (only while the ready revision is not the rolled-out one) -------+
     terminal reason, or the deadline -> Failed; what was stable keeps its traffic
@@ -219,7 +219,11 @@ def _stop(manifest: dict[str, t.Any], record: Record, observed: Observed, now: f
         words = _changes(changed) if to_be_stopped(live) else "it is to be stopped"
         return Apply(template, Pending(template, observed.latest_created, now), f"stop; changed: {words}")
     if not observed.stopped or observed.serving:
-        return Wait("KServe has not stopped it yet")
+        why = observed.not_ready_because
+        return Wait(f"KServe has not stopped it yet ({why})" if why else "KServe has not stopped it yet")
+    if observed.pods:
+        # Knative lets a pod answer what it has begun to answer, for half a minute and more; its GPU is its own until then.
+        return Wait(f"{observed.pods} of its pods have not ended yet")
     return Converged(url=None, revision=None, spec=template, promoted=False, stopped=True)
 
 
@@ -276,8 +280,9 @@ def _change(
     words = _changes(changed)
     failure = _terminal(observed.failures, created, pending, now)
 
-    if to_be_stopped(live) and (not observed.stopped or created is not None):
-        # Revisions are counted anew after a stop: one that is still shown could be taken for the next of its name.
+    if to_be_stopped(live) and (not observed.stopped or created is not None or observed.staying):
+        # Revisions are counted anew after a stop. One that is still shown could be taken for the next of its name, and
+        # Knative itself takes it for that as long as it is there (configuration.go, latestCreatedRevision).
         return Wait("KServe has not stopped it yet, and it can be started only then")
     if rolled_out_revision is None:
         if wanted not in (None, 100) and stable is not None and not template_differences(stable, live):

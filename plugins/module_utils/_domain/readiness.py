@@ -15,6 +15,10 @@ from .versions import STANDARD, normal_mode
 __all__ = ("Failure", "Observed", "TrafficTarget", "observe", "rolled_out", "to_be_stopped")
 
 _REVISION_LABEL = "serving.knative.dev/revision"
+# A pod of this phase holds no GPU any more.
+_ENDED = ("Failed", "Succeeded")
+# KServe's reason for what is not ready because it was stopped (inference_service_status.go, StoppedISVCReason).
+_STOPPED = "Stopped"
 # A container in one of these states does not get out of it by waiting.
 _TERMINAL_WAITING = (
     "CrashLoopBackOff",
@@ -50,7 +54,10 @@ class Failure:
 
 @dataclass(frozen=True)
 class Observed:
-    """One look at an InferenceService. ``live`` is None where there is none."""
+    """One look at an InferenceService. ``live`` is None where there is none.
+
+    :param pods: that have not ended, where pods were looked at; ``staying``: those of them that nobody has told to end
+    """
 
     live: dict[str, t.Any] | None = None
     uid: str | None = None
@@ -70,6 +77,8 @@ class Observed:
     failures: tuple[Failure, ...] = ()
     deployment: dict[str, t.Any] | None = None
     stopped: bool = False
+    pods: int = 0
+    staying: int = 0
 
     @property
     def percent(self) -> int | None:
@@ -108,6 +117,9 @@ def observe(
     if service is None:
         return Observed()
     metadata, status = service.get("metadata", {}), service.get("status") or {}
+    held = [pod for pod in pods if (pod.get("status") or {}).get("phase") not in _ENDED]
+    # After a stop and a start the pods of before have revisions of the same names: what is going tells nothing of what comes.
+    staying = [pod for pod in held if not pod.get("metadata", {}).get("deletionTimestamp")]
     predictor = (status.get("components") or {}).get("predictor") or {}
     mode = normal_mode(status.get("deploymentMode") or (metadata.get("annotations") or {}).get(MODE_ANNOTATION) or "")
     # In Standard mode old releases put the Deployment's revision number there.
@@ -130,9 +142,11 @@ def observe(
         latest_rolledout=predictor.get("latestRolledoutRevision"),
         previous_rolledout=predictor.get("previousRolledoutRevision"),
         traffic=tuple(_target(item) for item in predictor.get("traffic") or ()),
-        failures=tuple(_failures(status, conditions, created, _newest(list(pods), created))),
+        failures=tuple(_failures(status, conditions, created, _newest(staying, created), len(held) > len(staying))),
         deployment=deployment,
         stopped=_stopped(conditions),
+        pods=len(held),
+        staying=len(staying),
     )
 
 
@@ -142,7 +156,7 @@ def to_be_stopped(manifest: dict[str, t.Any]) -> bool:
 
 
 def _stopped(conditions: dict[t.Any, dict[str, t.Any]]) -> bool:
-    """KServe says so after it has deleted everything (predictor.go, controller.go: the condition Stopped)."""
+    """KServe says so once it has told everything to go (predictor.go, controller.go); the pods take their time after that."""
     return (conditions.get("Stopped") or {}).get("status") == "True"
 
 
@@ -178,7 +192,9 @@ def _target(item: dict[str, t.Any]) -> TrafficTarget:
 
 def _why_not_ready(conditions: dict[t.Any, dict[str, t.Any]]) -> str:
     for kind, condition in conditions.items():
-        if condition.get("status") != "True" and kind not in ("Ready", "Stopped"):
+        # After a start some conditions still tell of the stop until their turn comes.
+        told = kind not in ("Ready", "Stopped") and condition.get("reason") != _STOPPED
+        if condition.get("status") != "True" and told:
             words = condition.get("message") or condition.get("reason")
             if words:
                 return f"{kind}: {words}"
@@ -201,6 +217,7 @@ def _failures(
     conditions: dict[t.Any, dict[str, t.Any]],
     created: str | None,
     pods: list[dict[str, t.Any]],
+    leaving: bool,
 ) -> t.Iterator[Failure]:
     for pod in pods:
         yield from _pod_failures(pod, created)
@@ -218,21 +235,22 @@ def _failures(
         and "denied the request" in words
     ):
         yield Failure("ReconcileFailed", words)
-    yield from _model_failures(status.get("modelStatus") or {}, created)
+    yield from _model_failures(status.get("modelStatus") or {}, created, leaving)
 
 
-def _model_failures(model: dict[str, t.Any], created: str | None) -> t.Iterator[Failure]:
+def _model_failures(model: dict[str, t.Any], created: str | None, leaving: bool) -> t.Iterator[Failure]:
     """A spec that KServe refused, and a model that did not load where the newest revision is meant.
 
     KServe shows the failure of an earlier revision until a later one has loaded. Its location is the name of a pod, which
-    begins with the revision's; in Standard mode the pods themselves tell.
+    begins with the revision's; in Standard mode the pods themselves tell. It asks any one pod of the revision's name, so
+    that one from before a stop is taken for one of the start (PropagateModelStatus): while pods are leaving, it does not count.
     """
     info = model.get("lastFailureInfo") or {}
     transition = model.get("transitionStatus")
     reason, words = str(info.get("reason") or transition), _last_line(info.get("message"))
     if transition == "InvalidSpec":
         yield Failure(reason, words, info.get("modelRevisionName") or None)
-    elif transition == "BlockedByFailedLoad" and created:
+    elif transition == "BlockedByFailedLoad" and created and not leaving:
         if info.get("modelRevisionName") == created or str(info.get("location") or "").startswith(f"{created}-"):
             yield Failure(reason, words, created)
 

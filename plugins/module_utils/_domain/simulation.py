@@ -95,6 +95,7 @@ def _tick_stopped(state: State) -> None:
     status = {
         "deploymentMode": _mode(state["object"]),
         "conditions": [
+            {"type": "IngressReady", "status": "False", "reason": "Stopped", "message": ""},
             {"type": "PredictorReady", "status": "False", "reason": "Stopped", "message": ""},
             {"type": "Ready", "status": "False", "reason": "Stopped", "message": ""},
             {"type": "Stopped", "status": "True", "reason": "", "message": ""},

@@ -20,7 +20,7 @@ from .._domain.convergence import Apply, Converged, Create, Delete, Desired, Fai
 from .._domain.errors import Drift, LeaseLost, ServingError, StaleWrite, Unavailable
 from .._domain.intent import parse
 from .._domain.manifest import TEMPLATE_ANNOTATION, Rendered, Target, render
-from .._domain.readiness import Observed
+from .._domain.readiness import Observed, to_be_stopped
 from .._domain.versions import KNATIVE, Version
 from .ports import Cluster, Store
 
@@ -288,7 +288,9 @@ class Deployment:
     def _give_up(self, store: Store, error: ServingError) -> None:
         """An error on our way, not the cluster's verdict: what served before serves on."""
         error.at(self.result.name)
-        stopped = self.observed is not None and self.observed.stopped
+        applied = self._claim.record.applied_spec
+        # A row that cannot be read is given up before the cluster is looked at.
+        stopped = applied is not None and to_be_stopped(applied) if self.observed is None else self.observed.stopped
         serving = self._claim.record.stable_spec is not None and not stopped
         # The store itself may be away, or the lease lost: the next run sees the row as it is.
         with contextlib.suppress(ServingError):

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from ansible_collections.mlops.serving.plugins.module_utils._domain import simulation
 from ansible_collections.mlops.serving.plugins.module_utils._domain.convergence import (
@@ -12,6 +14,7 @@ from ansible_collections.mlops.serving.plugins.module_utils._domain.convergence 
     Converged,
     Failed,
     Wait,
+    converge,
 )
 from ansible_collections.mlops.serving.plugins.module_utils._domain.errors import InvalidIntent, Refused
 from ansible_collections.mlops.serving.tests.unit.domain.samples import World, rendered
@@ -38,6 +41,35 @@ def test_it_is_taken_away_and_nothing_is_promoted_by_it(mode: str) -> None:
     assert world.record.stable_spec == before.stable_spec
     assert isinstance(world.run(), Converged)
     assert world.writes == [], "and once more changes nothing"
+
+
+@MODES
+def test_its_pods_have_to_be_gone_as_well(mode: str) -> None:
+    """KServe says Stopped at once; Knative's pods answer on for half a minute, and hold their GPU."""
+    world = World(mode).deploy("m1").want("m1", **STOPPED)
+    assert isinstance(world.step(), Apply)
+    world.tick()
+    seen = dataclasses.replace(simulation.look(world.state), pods=2)
+    assert converge(world.desired, world.record, seen, world.now) == Wait("2 of its pods have not ended yet")
+    assert isinstance(world.look(), Converged)
+
+
+def test_what_keeps_kserve_from_stopping_it_is_told() -> None:
+    world = World().deploy("m1").want("m1", **STOPPED)
+    assert isinstance(world.step(), Apply)
+    seen = dataclasses.replace(simulation.look(world.state), not_ready_because="PredictorReady: no runtime found")
+    step = converge(world.desired, world.record, seen, world.now)
+    assert step == Wait("KServe has not stopped it yet (PredictorReady: no runtime found)")
+
+
+def test_it_is_not_started_while_a_revision_of_before_may_be_there() -> None:
+    """Its pods are told to end after the revision is gone: Knative takes one that is still there for the next of its name."""
+    world = stopped("Knative", "m1").want("m2")
+    seen = simulation.look(world.state)
+    assert isinstance(
+        converge(world.desired, world.record, dataclasses.replace(seen, pods=1, staying=1), world.now), Wait
+    )
+    assert isinstance(converge(world.desired, world.record, dataclasses.replace(seen, pods=1), world.now), Apply)
 
 
 @MODES
@@ -131,7 +163,9 @@ def test_somebody_who_starts_it_by_hand_is_put_right() -> None:
 
 
 def test_the_percentage_says_that_it_has_no_effect() -> None:
-    found = rendered(traffic={"canaryTrafficPercent": 10}, runtime_config={"deploymentMode": "Knative", "stopped": True})
+    found = rendered(
+        traffic={"canaryTrafficPercent": 10}, runtime_config={"deploymentMode": "Knative", "stopped": True}
+    )
     assert "canaryTrafficPercent" not in found.manifest["spec"]["predictor"]
     assert [word for word in found.warnings if "while the endpoint is stopped" in word]
 

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A worker whose way to a real API server breaks. What counts is what the server was asked to write, and what it has then.
 
-The InferenceServices are stopped (KServe's annotation), so that no pod runs and nothing but the worker decides how long it takes.
+The endpoints are stopped by their rows, so that no pod runs and nothing but the worker decides how long it takes until they are.
 """
 
 from __future__ import annotations
@@ -119,6 +119,10 @@ class Scene:
             " left join serving.deployment d on d.endpoint_id = e.id"
         )
 
+    def ends(self) -> None:
+        """The endpoint is what its row says: KServe has the release, and keeps it stopped."""
+        wait_for(lambda: self.row()["status"], lambda seen: seen == "STOPPED", timeout=40, what="STOPPED", every=0.1)
+
     def leases_end(self) -> None:
         """A minute later."""
         self.store.execute(
@@ -178,6 +182,7 @@ def test_a_write_that_fails_on_its_way_is_done_once(scene: Scene, what: str, fau
     scene.arrives("2" if what == "change" else "1")
     if fault == 429:
         assert time.monotonic() - began >= tries - 1, "it waits as it was told"
+    scene.ends()
     assert scene.row()["last_error"] is None
     assert "failed" not in worker.end()
     live = scene.live()
@@ -209,6 +214,7 @@ def test_somebody_writes_between_reading_and_writing(scene: Scene) -> None:
     scene.proxy.fault = first(2, meddle)
     scene.ask("2")
     scene.arrives("2")
+    scene.ends()
     assert [status for method, status in scene.proxy.writes if method == "PATCH"].count(409) == 2
     live = scene.live()
     assert live is not None
@@ -313,8 +319,8 @@ def test_killed_before_any_request(scene: Scene) -> None:
         worker.append(scene.work())
         known.set()
         wait_for(
-            lambda came=came: (came.is_set(), scene.release()),
-            lambda seen: seen[0] or seen[1] == release,
+            lambda came=came: (came.is_set(), scene.row()["status"]),
+            lambda seen: seen[0] or seen[1] == "STOPPED",
             timeout=30,
             what="an end",
             every=0.05,
@@ -326,7 +332,7 @@ def test_killed_before_any_request(scene: Scene) -> None:
             break
         scene.leases_end()
     scene.proxy.fault = lambda request: None
-    scene.arrives(release)
+    assert scene.release() == release
     assert kills >= 5
     landed = [one for one in scene.proxy.writes if 200 <= one[1] < 300]
     assert [method for method, _status in landed] == ["POST"], scene.proxy.writes
@@ -363,6 +369,7 @@ def test_paused_past_its_lease_with_a_write_on_its_way(scene: Scene, what: str) 
     scene.arrives("2" if what == "change" else "1")
     scene.ask("3")
     scene.arrives("3")
+    scene.ends()
     live = scene.live()
     assert live is not None
     uid, generation, epoch = live["metadata"]["uid"], live["metadata"]["generation"], scene.row()["epoch"]

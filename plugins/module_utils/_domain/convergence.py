@@ -219,7 +219,7 @@ def _stop(manifest: dict[str, t.Any], record: Record, observed: Observed, now: f
         words = _changes(changed) if to_be_stopped(live) else "it is to be stopped"
         return Apply(template, Pending(template, observed.latest_created, now), f"stop; changed: {words}")
     if not observed.stopped or observed.serving:
-        why = observed.not_ready_because
+        why = "" if observed.stopped else observed.not_ready_because
         return Wait(f"KServe has not stopped it yet ({why})" if why else "KServe has not stopped it yet")
     if observed.pods:
         # Knative lets a pod answer what it has begun to answer, for half a minute and more; its GPU is its own until then.

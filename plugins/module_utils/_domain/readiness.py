@@ -125,7 +125,7 @@ def observe(
     # In Standard mode old releases put the Deployment's revision number there.
     created = None if mode == STANDARD else predictor.get("latestCreatedRevision")
     conditions = {c.get("type"): c for c in status.get("conditions") or ()}
-    ready = conditions.get("Ready") or {}
+    ready, stopped = conditions.get("Ready") or {}, _stopped(conditions)
     return Observed(
         live=service,
         uid=metadata.get("uid"),
@@ -136,7 +136,7 @@ def observe(
         mode=mode,
         url=status.get("url"),
         ready={"True": True, "False": False}.get(str(ready.get("status"))),
-        not_ready_because=_why_not_ready(conditions),
+        not_ready_because="it is stopped" if stopped and to_be_stopped(service) else _why_not_ready(conditions),
         latest_created=created,
         latest_ready=predictor.get("latestReadyRevision"),
         latest_rolledout=predictor.get("latestRolledoutRevision"),
@@ -144,7 +144,7 @@ def observe(
         traffic=tuple(_target(item) for item in predictor.get("traffic") or ()),
         failures=tuple(_failures(status, conditions, created, _newest(staying, created), len(held) > len(staying))),
         deployment=deployment,
-        stopped=_stopped(conditions),
+        stopped=stopped,
         pods=len(held),
         staying=len(staying),
     )

@@ -54,6 +54,14 @@ def test_its_pods_have_to_be_gone_as_well(mode: str) -> None:
     assert isinstance(world.look(), Converged)
 
 
+@MODES
+def test_it_is_not_ready_because_it_is_stopped(mode: str) -> None:
+    world = stopped(mode, "m1")
+    assert simulation.look(world.state).not_ready_because == "it is stopped"
+    world.write(World(mode).want("m1").desired.manifest or {})
+    assert simulation.look(world.state).not_ready_because == "", "which is over, whatever the conditions say still"
+
+
 def test_what_keeps_kserve_from_stopping_it_is_told() -> None:
     world = World().deploy("m1").want("m1", **STOPPED)
     assert isinstance(world.step(), Apply)

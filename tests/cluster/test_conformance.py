@@ -55,12 +55,7 @@ KNATIVE: dict[str, list[tuple[str, str, int | t.Literal["stop"] | None]]] = {
     "a first deployment with a percentage": [("a", GOOD, 10)],
     "a candidate that is never ready, staged at 0": [("a", GOOD, None), ("b", MISSING, 0)],
     "out of range": [("a", GOOD, None), ("a", GOOD, 150), ("a", GOOD, None)],
-    "stopped from the first, started, stopped, started": [
-        ("a", GOOD, STOP),
-        ("a", GOOD, None),
-        ("a", GOOD, STOP),
-        ("a", GOOD, None),
-    ],
+    "stopped from the first, and started": [("a", GOOD, STOP), ("a", GOOD, None)],
     "after a stop revisions are counted from one": [
         ("a", GOOD, None),
         ("b", GOOD, None),

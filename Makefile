@@ -18,6 +18,9 @@ PLAYBOOK = $(if $(wildcard $(VENV_STAMP)),$(VENV),.build/run)/bin/ansible-playbo
 CLUSTER_PYTHON = $(if $(wildcard $(VENV_STAMP)),$(BIN)/python,python3)
 # What tests/cluster asks for by its marks.
 export CLUSTER_TEST_GROUPS ?= all
+# Three tiers, so that no lane waits for one that is much longer.
+WORKER_TESTS := $(addprefix tests/integration/,events faults playbooks reconcile worker_role)
+DOOR_TESTS := $(addprefix tests/integration/,awx ci docs kubeflow)
 export PATH := $(BIN):$(PATH)
 
 .PHONY: help venv
@@ -55,8 +58,8 @@ dev-stack-down: run-venv ## stop them; their data stay
 
 # Tests
 
-.PHONY: test test-cluster cluster-test-build lint sanity importer unit integration molecule molecule-cluster bench judge-table soak soak-faults soak-install test-upgrade demo-twice resolve kubeflow-test environments images test-matrix
-test: venv ## every tier, two at a time, with a table at the end; TIERS="unit lint" for some
+.PHONY: test test-cluster cluster-test-build lint sanity importer unit integration integration-worker integration-doors molecule molecule-cluster bench judge-table soak soak-faults scale soak-install test-upgrade demo-twice resolve kubeflow-test environments images test-matrix
+test: venv ## every tier, several at a time, with a table at the end; TIERS="unit lint" for some
 	@$(BIN)/python tools/dev/run_tiers.py $(TIERS)
 
 test-cluster: cluster-test-build ## the tests on a real Kubernetes with a real KServe; builds what is missing first
@@ -77,8 +80,14 @@ importer: venv ## build the collection and let Galaxy's importer judge it
 unit: venv ## pure logic, modules and tools, without any server
 	@$(BIN)/pytest tests/unit $(wildcard tools/cluster/tests)
 
-integration: venv ## real Postgres, NATS JetStream, S3 and Triton
-	@$(BIN)/pytest tests/integration
+integration: venv ## real Postgres, S3 and Triton
+	@$(BIN)/pytest tests/integration $(patsubst %,--ignore %,$(WORKER_TESTS) $(DOOR_TESTS)) --durations 15 --durations-min 5
+
+integration-worker: venv ## real Postgres, NATS JetStream and ansible-rulebook: events, faults, the worker and its playbooks
+	@$(BIN)/pytest $(WORKER_TESTS) --durations 15 --durations-min 5
+
+integration-doors: venv ## what people run it from: AWX's jobs, pipelines of CI and of Kubeflow, and the documentation's commands
+	@$(BIN)/pytest $(DOOR_TESTS) --durations 15 --durations-min 5
 
 molecule: venv ## each role: converge, idempotence, verify, cleanup
 	@tools/dev/molecule
@@ -97,6 +106,10 @@ soak: venv cluster-test-build ## roll-outs on the real cluster under constant lo
 
 soak-faults: venv cluster-test-build ## the tests of faults 20 times, locally and on the real cluster, counted (about an hour)
 	@$(BIN)/python -m tools.soak.faults
+
+scale: venv ## 1,000 and 10,000 endpoints on a real API server, others beside it (a cluster of its own; about 30 minutes)
+	@CLUSTER_TEST_GROUPS=kserve $(MAKE) --no-print-directory cluster-test-build
+	@$(BIN)/python -m tools.scale
 
 soak-install: cluster-test-build ## install each mode on a bare cluster, killed once in each role
 	@MLOPS_INSTALL_SOAK=true $(BIN)/pytest tests/cluster/test_install.py tests/cluster/test_guardrails.py -rA

@@ -11,7 +11,7 @@ from ansible import constants
 
 from ..plugin_utils._live import LiveAction
 
-_STATUS = re.compile(r"^\S+  \S.*?  (READY|DELETED|ERROR|left)\b")
+_STATUS = re.compile(r"^\S+  \S.*?  (READY|STOPPED|DELETED|ERROR|left)\b")
 
 
 class ActionModule(LiveAction):

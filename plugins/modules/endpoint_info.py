@@ -30,7 +30,7 @@ options:
     description: Only endpoints with one of these statuses.
     type: list
     elements: str
-    choices: [CREATING, DEPLOYING, READY, ERROR, DELETING, DELETED]
+    choices: [CREATING, DEPLOYING, READY, STOPPED, ERROR, DELETING, DELETED]
   applied:
     description: Only endpoints whose intent is what was last brought to the cluster, or with V(false) those where it is not.
     type: bool
@@ -58,7 +58,7 @@ EXAMPLES = r"""
 
 - name: What still has to be deployed, or could not be
   mlops.serving.endpoint_info:
-    status: [CREATING, DEPLOYING, READY, ERROR, DELETING]
+    status: [CREATING, DEPLOYING, READY, STOPPED, ERROR, DELETING]
     applied: false
 """
 
@@ -82,7 +82,7 @@ endpoints:
       description: Id of its project.
       type: str
     status:
-      description: One of V(CREATING), V(DEPLOYING), V(READY), V(ERROR), V(DELETING) and V(DELETED).
+      description: One of V(CREATING), V(DEPLOYING), V(READY), V(STOPPED), V(ERROR), V(DELETING) and V(DELETED).
       type: str
     url:
       description: Its address.
@@ -200,7 +200,7 @@ SPEC = serving_spec(
         "status": {
             "type": "list",
             "elements": "str",
-            "choices": ["CREATING", "DEPLOYING", "READY", "ERROR", "DELETING", "DELETED"],
+            "choices": ["CREATING", "DEPLOYING", "READY", "STOPPED", "ERROR", "DELETING", "DELETED"],
         },
         "applied": {"type": "bool"},
     },

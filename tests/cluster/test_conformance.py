@@ -25,8 +25,9 @@ pytestmark = pytest.mark.groups("base", "kserve", "knative", "triton")
 GOOD, MISSING = "24.08-py3", "0.0-absent"
 ENDPOINT = "00c0ffee-0000-4000-8000-000000000001"
 
+STOP: t.Final = "stop"
 # (release, runtime version, canaryTrafficPercent): the release is an environment variable, so each one makes a revision.
-KNATIVE: dict[str, list[tuple[str, str, int | None]]] = {
+KNATIVE: dict[str, list[tuple[str, str, int | t.Literal["stop"] | None]]] = {
     "stage, raise, promote": [
         ("a", GOOD, None),
         ("b", GOOD, 0),
@@ -54,6 +55,19 @@ KNATIVE: dict[str, list[tuple[str, str, int | None]]] = {
     "a first deployment with a percentage": [("a", GOOD, 10)],
     "a candidate that is never ready, staged at 0": [("a", GOOD, None), ("b", MISSING, 0)],
     "out of range": [("a", GOOD, None), ("a", GOOD, 150), ("a", GOOD, None)],
+    "stopped from the first, and started": [("a", GOOD, STOP), ("a", GOOD, None)],
+    "after a stop revisions are counted from one": [
+        ("a", GOOD, None),
+        ("b", GOOD, None),
+        ("b", GOOD, STOP),
+        ("b", GOOD, None),
+    ],
+    "stopped in the middle of a canary, whose percentage counts for nothing after it": [
+        ("a", GOOD, None),
+        ("b", GOOD, 20),
+        ("b", GOOD, STOP),
+        ("b", GOOD, 20),
+    ],
 }
 
 
@@ -89,23 +103,28 @@ def _simulated(state: simulation.State | None, manifest: dict[str, t.Any]) -> si
     return simulation.settled(state, lambda model: "no such image" if model["runtimeVersion"] == MISSING else None)
 
 
-def _manifest(namespace: t.Any, release: str, version: str, percent: int | None) -> dict[str, t.Any]:
+def _manifest(namespace: t.Any, release: str, version: str, percent: int | str | None) -> dict[str, t.Any]:
     endpoint = Endpoint(
         id=ENDPOINT,
         name="conformance",
         runtime="kserve-triton",
         artifact_uri=namespace.storage_uri,
         autoscaling={"minReplicas": 1, "maxReplicas": 1},
-        runtime_config={"runtimeVersion": version, "deploymentMode": "Knative", "env": {"RELEASE": release}},
+        runtime_config={
+            "runtimeVersion": version,
+            "deploymentMode": "Knative",
+            "env": {"RELEASE": release},
+            "stopped": percent == STOP,
+        },
     )
     manifest = render(parse(endpoint, strict=True), Target(namespace.name, "isvc-00c0ffee")).manifest
-    if percent is not None:
+    if percent not in (None, STOP):
         manifest["spec"]["predictor"]["canaryTrafficPercent"] = percent
     return manifest
 
 
 def _view(seen: Observed) -> dict[str, t.Any]:
-    """What both must agree on: revisions by name, their shares, and whether all is ready."""
+    """What both must agree on: revisions by name, their shares, and whether all is ready, or stopped."""
     return {
         "created": seen.latest_created,
         "ready": seen.latest_ready,
@@ -114,4 +133,6 @@ def _view(seen: Observed) -> dict[str, t.Any]:
         "tags": sorted((target.tag or "", target.revision) for target in seen.traffic),
         # A revision whose image is missing stays Unknown for minutes before KServe calls it False.
         "all ready": seen.ready is True,
+        "stopped": seen.stopped,
+        "address": seen.url is not None,
     }

@@ -143,7 +143,7 @@ class _Work:
         output = self._folder / "intake"
         with output.open("w") as file:
             process = subprocess.Popen(
-                [sys.executable, str(Path(__file__).with_name("intake.py"))],
+                [sys.executable, str(self._root / "extensions/eda/plugins/event_source/jetstream.py")],
                 stdin=subprocess.PIPE,
                 stdout=file,
                 stderr=subprocess.STDOUT,

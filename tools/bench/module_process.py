@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,29 +24,28 @@ importlib.import_module("ansible_collections.mlops.serving.plugins.modules." + s
 class Run:
     """:param process: seconds from the start of Python to its end; :param cpu: those that it computed, Postgres not counted
 
-    :param result: what the module printed
+    :param result: what the module printed; :param memory: the most that it held, MiB
     """
 
     process: float
     cpu: float
     result: dict[str, Any]
+    memory: float
 
 
 def run_module(root: Path, name: str, /, **options: Any) -> Run:
-    given = json.dumps({"ANSIBLE_MODULE_ARGS": {**options, "_ansible_remote_tmp": "/tmp"}})
-    began, computed = time.perf_counter(), _cpu()
-    answer = subprocess.run(
-        [sys.executable, "-c", _PROGRAM, name],
-        input=given,
-        env=environment(root),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    process, cpu = time.perf_counter() - began, _cpu() - computed
-    if answer.returncode:
-        raise SystemExit(f"module {name} failed: {answer.stdout}{answer.stderr}")
-    return Run(process, cpu, json.loads(answer.stdout))
+    began = time.perf_counter()
+    with tempfile.TemporaryFile("w+") as output:
+        process = start_module(root, name, output, **options)
+        # Its own use, and not that of all children so far.
+        _pid, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        seconds, cpu = time.perf_counter() - began, used.ru_utime + used.ru_stime
+        output.seek(0)
+        printed = output.read()
+    if process.returncode:
+        raise SystemExit(f"module {name} failed: {printed}")
+    return Run(seconds, cpu, json.loads(printed.splitlines()[-1]), used.ru_maxrss / 1024)
 
 
 def start_module(root: Path, name: str, output: IO[str], /, **options: Any) -> subprocess.Popen[str]:
@@ -64,11 +63,6 @@ def start_module(root: Path, name: str, output: IO[str], /, **options: Any) -> s
     with process.stdin:
         process.stdin.write(given)
     return process
-
-
-def _cpu() -> float:
-    children = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return children.ru_utime + children.ru_stime
 
 
 def environment(root: Path) -> dict[str, str]:

@@ -26,11 +26,16 @@ class Peers:
 
 
 def install(folder: Path) -> Peers:
-    """Make what is missing; an environment is there when its last step is."""
     for name, packages in _PACKAGES.items():
-        done = folder / name / "installed"
-        if not done.exists():
-            subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder / name)], check=True)
-            subprocess.run([str(folder / name / "bin" / "pip"), "install", "-q", *packages], check=True)
-            done.touch()
+        environment(folder, name, packages)
     return Peers(folder)
+
+
+def environment(folder: Path, name: str, packages: list[str]) -> Path:
+    """Makes it where it is missing; it is there when its last step is."""
+    done = folder / name / "installed"
+    if not done.exists():
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder / name)], check=True)
+        subprocess.run([str(folder / name / "bin" / "pip"), "install", "-q", *packages], check=True)
+        done.touch()
+    return folder / name

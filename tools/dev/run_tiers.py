@@ -1,4 +1,4 @@
-"""Runs the tiers of the tests, two at a time, and closes with a table: `run_tiers.py [TIER...]`.
+"""Runs the tiers of the tests, several at a time, and closes with a table: `run_tiers.py [TIER...]`.
 
 Each tier is a make target; what it prints goes to .build/logs/TIER.log and to the console only when it failed. The last line counts what
 pytest counted; a tier that failed without a failed test counts as one.
@@ -18,17 +18,20 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 LOGS = ROOT / ".build" / "logs"
-# The longest first, so that two lanes end together. Those of LAST need the whole machine.
+LANES = (os.cpu_count() or 1) + 1  # one more than there are cores: much of the time is spent waiting for servers
+# The longest first, so that the lanes end together. Those of LAST need the whole machine.
 TIERS = (
+    "integration-worker",
     "integration",
+    "integration-doors",
     "molecule",
+    "environments",
     "demo-twice",
     "sanity",
     "lint",
     "unit",
     "importer",
     "kubeflow-test",
-    "environments",
     "resolve",
 )
 # The build is a row of its own: how long the tests waited for one that had begun before, or for their own.
@@ -114,7 +117,7 @@ def main() -> int:
     together, alone, left_out = chosen(sys.argv[1:])
     lock = threading.Lock()
     started = time.monotonic()
-    with ThreadPoolExecutor(2) as lanes:
+    with ThreadPoolExecutor(LANES) as lanes:
         outcomes = list(lanes.map(lambda tier: run(tier, lock), together))
     for tier in alone:
         outcomes.append(run(tier, lock))

@@ -24,14 +24,20 @@ select
     (select count(*) from due where failed) as failed,
     coalesce((select extract(epoch from now() - min(updated_at)) from due where not failed), 0)::float8 as oldest_seconds,
     (select count(*) from serving.dead_letter where replayed_at is null and discarded_at is null) as dead_letters,
-    (select count(*) from serving.outbox where published_at is null) as unpublished
+    (select count(*) from serving.outbox where published_at is null) as unpublished,
+    taken.*
+from (
+    select coalesce(sum(requested), 0)::float8 as requested, coalesce(sum(stale), 0)::float8 as stale,
+        coalesce(sum(dead), 0)::float8 as dead, coalesce(sum(early), 0)::float8 as early
+    from serving.intake
+) taken
 """
 
 
 def backlog(database: Postgres, scope: Scope, settings: Settings) -> Row:
     """``due`` endpoints whose intent is not applied, ``in_hand`` of them with a worker, ``failed`` and waiting for their next
     attempt; ``oldest_seconds`` since the oldest that has not failed was written; ``dead_letters`` that nobody has replayed or
-    discarded; ``unpublished`` events."""
+    discarded; ``unpublished`` events; and events by what became of them: ``requested``, ``stale``, ``dead``, ``early``."""
     where, values = scope.sql("i")
     values.update(mode=settings.deploy_mode, force=settings.force_mode, everything=False)
     return database.one(_SQL.replace("<scope>", where), values)

@@ -37,6 +37,7 @@ class Claim:
     """One endpoint that is ours until the lease ends. With ``refused`` it is not ours, and that says why.
 
     :param trace_id: of the event that last asked for it
+    :param attempts: how often it has failed in a row before
     """
 
     endpoint: Endpoint
@@ -48,6 +49,7 @@ class Claim:
     deploy_mode: str
     refused: str | None = None
     trace_id: str | None = None
+    attempts: int = 0
 
 
 def lost(claim: Claim) -> LeaseLost:
@@ -85,6 +87,7 @@ def claimed(row: Row, record: Row, *, refused: str | None = None) -> Claim:
         deploy_mode=record["deploy_mode"] or "",
         refused=refused,
         trace_id=record["trace_id"],
+        attempts=record["attempts"] or 0,
     )
 
 

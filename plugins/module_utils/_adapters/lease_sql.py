@@ -34,7 +34,7 @@ ORPHAN = f"{DEPLOYED} and not exists (select from endpoints e where e.id = d.end
 RECORD = (
     "d.endpoint_id, d.endpoint_name, d.tenant_id as deployment_tenant, d.project_id as deployment_project, d.namespace,"
     " d.name as deployment_name, d.deploy_mode, d.serving_mode, d.stable_version_id, d.stable_revision, d.stable_spec,"
-    " d.applied_spec, d.pending, d.epoch,"
+    " d.applied_spec, d.pending, d.epoch, d.attempts,"
     " (select trace.trace_id from serving.trace where trace.endpoint_id = d.endpoint_id) as trace_id"
 )
 
@@ -80,7 +80,7 @@ with taken as (
 ), marked as (
     update endpoints e set status = 'DEPLOYING' from taken join jsonb_to_recordset(%(wanted)s) as w({_WANTED}) using (endpoint_id)
     where e.id = taken.endpoint_id and e.status not in ('DELETING', 'DELETED', 'DEPLOYING')
-        and (taken.applied_hash is distinct from w.intent_hash or e.status <> 'READY')
+        and (taken.applied_hash is distinct from w.intent_hash or e.status not in ('READY', 'STOPPED'))
 )
 select d.endpoint_id as id, {RECORD} from taken d
 """

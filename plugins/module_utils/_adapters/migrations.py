@@ -52,6 +52,7 @@ MIGRATIONS = (
     Migration(6, "rollback", schema.ROLLBACK),
     Migration(7, "dead_letters", schema.DEAD_LETTERS),
     Migration(8, "trace", schema.TRACE),
+    Migration(9, "intake", schema.INTAKE),
     Migration(RENDERER_VERSION, "intent", schema.INTENT, repeatable=True),
 )
 

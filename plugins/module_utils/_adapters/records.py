@@ -27,7 +27,7 @@ _PENDING = f"update serving.deployment d set pending = %(pending)s, serving_mode
 # An intent that changed meanwhile keeps the endpoint DEPLOYING; a deletion that was asked for meanwhile stays asked for.
 _STATUS = """case
         when e.status in ('DELETING', 'DELETED') then e.status
-        when i.intent_hash = %(hash)s then 'READY' else 'DEPLOYING' end"""
+        when i.intent_hash = %(hash)s then %(status)s else 'DEPLOYING' end"""
 # Whoever applies an intent that a rollout has not written ends that rollout, in the same statement.
 _SUPERSEDED = """, superseded as (
     update serving.rollout r set state = 'finished', outcome = 'superseded', finished_at = now(), updated_at = now(),
@@ -114,8 +114,9 @@ class Records(Leases):
         warnings: t.Sequence[str] = (),
         host: str | None = None,
         keep: bool = False,
+        status: str = "READY",
     ) -> None:
-        """The cluster serves this intent: READY, and the lease ends unless it is to be kept.
+        """The cluster serves this intent, or nothing where it is to be STOPPED, and the lease ends unless it is to be kept.
 
         :param spec: the template that was applied; ``promoted``: it is the stable one now, and not a canary beside it
         """
@@ -132,6 +133,7 @@ class Records(Leases):
             warnings=json_value(list(warnings)),
             host=host,
             keep=keep,
+            status=status,
         )
 
     def record_failed(

@@ -270,6 +270,21 @@ create table serving.trace (
 comment on table serving.trace is 'the trace of the event that last asked for an endpoint, for the lines of the workers';
 """
 
+# Counted where events are noted, in the same transaction, so no event counts twice and the workers can tell.
+INTAKE = """
+create table serving.intake (
+    stream text primary key,
+    requested bigint not null default 0,
+    stale bigint not null default 0,
+    dead bigint not null default 0,
+    early bigint not null default 0,
+    last_at timestamptz not null default now()
+);
+comment on table serving.intake is 'how many events were taken in, by what became of them';
+comment on column serving.intake.stale is 'events that asked for another model version than the row has: the row counts';
+comment on column serving.intake.early is 'deliveries of events whose endpoint is not there yet; they come again';
+"""
+
 # The hash covers what the rendering depends on, so a row that was edited by hand in SQL is seen as well.
 INTENT = f"""
 drop view if exists serving.intent;
@@ -286,6 +301,6 @@ left join model_versions v on v.id = e.model_version_id;
 """
 
 __all__ = (
-    *("DEAD_LETTERS", "DEPLOYMENT", "EVENTS", "INTENT", "PLATFORM", "PLATFORM_COLUMNS", "ROLLBACK", "ROLLOUT"),
+    *("DEAD_LETTERS", "DEPLOYMENT", "EVENTS", "INTAKE", "INTENT", "PLATFORM", "PLATFORM_COLUMNS", "ROLLBACK", "ROLLOUT"),
     *("SIMULATED_METRICS", "SIMULATOR", "TRACE"),
 )

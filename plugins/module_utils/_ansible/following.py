@@ -20,7 +20,7 @@ from .._adapters.backlog import backlog
 from .._adapters.store import Scope, Store
 from .._adapters.web_server import WebServer
 from .._domain.errors import InvalidIntent, LeaseLost, ServingError
-from .._domain.worker_metrics import Outcome, WorkerMetrics
+from .._domain.worker_metrics import EVENTS, Outcome, WorkerMetrics
 from .._engine.deployment import Result as Ended
 from .._engine.drift import Drift
 from .._engine.reconcile import Reconciler
@@ -65,7 +65,7 @@ class _Following:
         self._run: Reconciler | None = None
         self._drift = Drift()
         self._looked_at: set[str] = set()
-        self._looks = self._repaired = 0
+        self._looks = self._repaired = self._retries = 0
         self._deploying = threading.Event()
         self._over = threading.Event()
         self._since: float | None = None
@@ -152,6 +152,11 @@ class _Following:
             self._over.wait(pause)
 
     def _claim(self, room: int, only: t.Collection[str] | None) -> tuple[list[t.Any], float]:
+        claims, now = self._next(room, only)
+        self._retries += sum(claim.attempts > 0 for claim in claims)
+        return claims, now
+
+    def _next(self, room: int, only: t.Collection[str] | None) -> tuple[list[t.Any], float]:
         """What drift may have touched, whatever its row says, and what is due."""
         looked_at = self._drift.take(room, only)
         if not looked_at:
@@ -190,6 +195,7 @@ class _Following:
         figures: dict[str, float] = {
             "sweeps_total": self._worker.sweeps,
             "notifications_total": self._worker.notifications,
+            "retries_total": self._retries,
             "interruptions_total": self._worker.interruptions,
             "drift_looks_total": self._looks,
             "drift_repaired_total": self._repaired,
@@ -204,6 +210,7 @@ class _Following:
                 "oldest_due_seconds": waiting["oldest_seconds"],
                 "dead_letters": waiting["dead_letters"],
                 "events_unpublished": waiting["unpublished"],
+                **{f"events_{name}": waiting[name] for name in EVENTS},
             }
         with self._lock:
             return 200, self.metrics.text(figures)

@@ -122,6 +122,14 @@ def prepare(module: AnsibleModule, store: Store, rollouts: Rollouts, endpoint: E
         candidate = _before(rollouts, intents, endpoint)
     else:
         candidate = _version(module, intents, endpoint)
+    if parse(endpoint, strict=False).stopped:
+        raise Refused(
+            "the endpoint is stopped: nothing serves that a candidate could be judged beside",
+            endpoint=endpoint.name,
+            field="runtime_config.stopped",
+            value=True,
+            cure="start it first: set runtime_config.stopped to false, run mlops.serving.reconcile, then roll out",
+        )
     if state.get("stable_version_id") is None or not state.get("applied"):
         reason = state.get("last_error") or (
             "nothing serves yet" if state.get("stable_version_id") is None else "its row is not what is applied"

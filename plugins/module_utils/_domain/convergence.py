@@ -12,6 +12,7 @@ or the field cleared, only when the newest revision is new, ready and the one th
 ::
 
     absent ----------> Create -> first revision takes all traffic -----------------------+
+    to be stopped ----> Apply without a share -> KServe has taken it away, no pod left -> Converged, nothing is promoted
     template differs -> Apply at 0 % -> revision new? -> ready? -> Apply share or clear -+-> traffic as asked -> Converged
     share differs ----> (only while the ready revision is not the rolled-out one) -------+
     terminal reason, or the deadline -> Failed; what was stable keeps its traffic
@@ -29,7 +30,7 @@ from . import refusals
 from .comparison import combined, differences, template_differences, with_percent, without_percent
 from .errors import ServingError
 from .marks import TEMPLATE_ANNOTATION
-from .readiness import Failure, Observed, rolled_out
+from .readiness import Failure, Observed, rolled_out, to_be_stopped
 from .versions import KNATIVE
 
 __all__ = (
@@ -135,6 +136,7 @@ class Converged:
 
     :param revision: the stable one: the revision to come back to
     :param spec: the template that was applied; ``promoted``: it has all traffic, and is the stable one now
+    :param stopped: it serves nothing, as was asked for
     """
 
     url: str | None
@@ -142,6 +144,7 @@ class Converged:
     spec: dict[str, t.Any] | None
     promoted: bool
     note: str | None = None
+    stopped: bool = False
 
 
 @dataclass(frozen=True)
@@ -180,6 +183,8 @@ def _next(desired: Desired, record: Record, observed: Observed, now: float) -> S
         return _first(desired, desired.manifest, record, now)
     if observed.mode is not None and observed.mode != desired.mode:
         return Failed(refusals.mode_change(desired.endpoint_name, desired.mode, observed), observed.serving)
+    if to_be_stopped(desired.manifest):
+        return _stop(desired.manifest, record, observed, now)
     if desired.mode == KNATIVE:
         return _knative(desired, desired.manifest, record, observed, now)
     return _standard(desired.manifest, record, observed, now, desired)
@@ -205,10 +210,29 @@ def _removal(desired: Desired, record: Record, observed: Observed, foreign: bool
     return Delete("the endpoint is to be deleted")
 
 
+def _stop(manifest: dict[str, t.Any], record: Record, observed: Observed, now: float) -> Step:
+    """Nothing is left that could get traffic, so whatever changes with it needs no stage. What was stable is remembered."""
+    template = without_percent(manifest)
+    live = t.cast(dict[str, t.Any], observed.live)
+    changed = differences(template, live, record.written)
+    if changed:
+        words = _changes(changed) if to_be_stopped(live) else "it is to be stopped"
+        return Apply(template, Pending(template, observed.latest_created, now), f"stop; changed: {words}")
+    if not observed.stopped or observed.serving:
+        why = "" if observed.stopped else observed.not_ready_because
+        return Wait(f"KServe has not stopped it yet ({why})" if why else "KServe has not stopped it yet")
+    if observed.pods:
+        # Knative lets a pod answer what it has begun to answer, for half a minute and more; its GPU is its own until then.
+        return Wait(f"{observed.pods} of its pods have not ended yet")
+    return Converged(url=None, revision=None, spec=template, promoted=False, stopped=True)
+
+
 def _first(desired: Desired, manifest: dict[str, t.Any], record: Record, now: float) -> Step:
     """The first revision takes all traffic. A service that went away comes back as it was before it is changed."""
     percent = manifest["spec"]["predictor"].get("canaryTrafficPercent")
     template = without_percent(manifest)
+    if to_be_stopped(manifest):
+        return Create(template, Pending(template, None, now), "it is there, and stopped")
     if percent is not None and percent < 100 and record.stable_spec is not None:
         stable = without_percent(record.stable_spec)
         return Create(
@@ -256,6 +280,10 @@ def _change(
     words = _changes(changed)
     failure = _terminal(observed.failures, created, pending, now)
 
+    if to_be_stopped(live) and (not observed.stopped or created is not None or observed.staying):
+        # Revisions are counted anew after a stop. One that is still shown could be taken for the next of its name, and
+        # Knative itself takes it for that as long as it is there (configuration.go, latestCreatedRevision).
+        return Wait("KServe has not stopped it yet, and it can be started only then")
     if rolled_out_revision is None:
         if wanted not in (None, 100) and stable is not None and not template_differences(stable, live):
             # It was brought back to have something to split with.
@@ -263,6 +291,8 @@ def _change(
             return (
                 Failed(refusals.never_ready(desired.endpoint_name, failure), observed.serving) if failure else Wait(why)
             )
+        if wanted not in (None, 100) and stable is not None and to_be_stopped(live):
+            return Apply(stable, Pending(stable, created, now), "start the stable model again first")
         if wanted == 0:
             return Failed(refusals.nothing_to_stage_beside(desired.endpoint_name), serving=False)
         return Apply(template, Pending(template, created, now), f"nothing serves yet; changed: {words}")

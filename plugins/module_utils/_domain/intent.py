@@ -96,6 +96,7 @@ class Intent:
     annotations: dict[str, str]
     labels: dict[str, str]
     scraping: bool
+    stopped: bool
     warnings: tuple[str, ...] = ()
 
 
@@ -206,6 +207,7 @@ def _parse(endpoint: Endpoint, strict: bool) -> Intent:
         annotations=ask(config, "annotations", checks.text_map) or {},
         labels=ask(config, "labels", checks.text_map) or {},
         scraping=_default(ask(config, "enablePrometheusScraping", checks.boolean), True),
+        stopped=bool(ask(config, "stopped", checks.boolean)),
         warnings=tuple(warnings),
     )
     check_not_reserved("runtime_config.annotations", intent.annotations)
@@ -309,6 +311,8 @@ def _no_effect(intent: Intent) -> t.Iterator[str]:
             "runtime_config.batcher has no effect with the v2 protocol: KServe's batcher passes such requests through; "
             "use dynamic_batching in the model's config.pbtxt"
         )
+    if intent.stopped and intent.canary_percent is not None:
+        yield "traffic.canaryTrafficPercent has no effect while the endpoint is stopped"
     if intent.keda and intent.scale_target is not None and intent.scale_metric is None and intent.metrics:
         yield "autoscaling.scaleTarget has no effect beside autoscaling.metrics, which have targets of their own"
 

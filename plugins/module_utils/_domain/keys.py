@@ -48,6 +48,7 @@ RUNTIME_CONFIG: Section = {
     "annotations": (),
     "labels": (),
     "enablePrometheusScraping": ("enable_prometheus_scraping",),
+    "stopped": (),
 }
 BATCHER: Section = {
     "maxBatchSize": ("max_batch_size",),

@@ -19,12 +19,13 @@ from .marks import (
     MODE_ANNOTATION,
     PROJECT_LABEL,
     SCRAPING_ANNOTATION,
+    STOP_ANNOTATION,
     TAG_ROUTING_ANNOTATION,
     TEMPLATE_ANNOTATION,
     TENANT_LABEL,
 )
 from .naming import check_name, check_standard_host
-from .versions import KNATIVE, STANDARD, Version, check_kserve, mode_spelling
+from .versions import KNATIVE, STANDARD, Version, check_kserve, check_stop, mode_spelling
 
 __all__ = (
     "API_VERSION",
@@ -182,6 +183,9 @@ def _annotations(intent: Intent, mode: str, kserve: Version | None) -> dict[str,
         # From the first write on: added later it would make a revision, and green's own address needs the tag.
         annotations[TAG_ROUTING_ANNOTATION] = "true"
         annotations[SCRAPING_ANNOTATION] = "true" if intent.scraping else "false"
+    if intent.stopped:
+        check_stop(kserve)
+        annotations[STOP_ANNOTATION] = "true"
     return annotations
 
 
@@ -196,7 +200,8 @@ def _predictor(intent: Intent, mode: str) -> dict[str, t.Any]:
         "nodeSelector": intent.node_selector or None,
         "tolerations": intent.tolerations or None,
         "batcher": intent.batcher,
-        "canaryTrafficPercent": intent.canary_percent,
+        # Nothing is split while nothing serves.
+        "canaryTrafficPercent": None if intent.stopped else intent.canary_percent,
         "model": _model(intent),
     }
     if mode == STANDARD and intent.scraping:

@@ -16,6 +16,7 @@ __all__ = (
     "MODE_ANNOTATION",
     "PROJECT_LABEL",
     "SCRAPING_ANNOTATION",
+    "STOP_ANNOTATION",
     "TAG_ROUTING_ANNOTATION",
     "TEMPLATE_ANNOTATION",
     "TENANT_LABEL",
@@ -34,10 +35,13 @@ TEMPLATE_ANNOTATION = "mlops.platform/template"
 AUTOSCALER_ANNOTATION = "serving.kserve.io/autoscalerClass"
 SCRAPING_ANNOTATION = "serving.kserve.io/enable-prometheus-scraping"
 TAG_ROUTING_ANNOTATION = "serving.kserve.io/enable-tag-routing"
+# KServe takes everything away that it has made, and keeps the InferenceService.
+STOP_ANNOTATION = "serving.kserve.io/stop"
 _FOLLOWS = {
     MODE_ANNOTATION: "runtime_config.deploymentMode",
     AUTOSCALER_ANNOTATION: "runtime_config.autoscalerClass",
     SCRAPING_ANNOTATION: "runtime_config.enablePrometheusScraping",
+    STOP_ANNOTATION: "runtime_config.stopped",
     TAG_ROUTING_ANNOTATION: "nothing: every Knative endpoint has it",
     TEMPLATE_ANNOTATION: "what is rendered",
     TENANT_LABEL: "the endpoint's tenant_id",

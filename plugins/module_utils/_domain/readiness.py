@@ -9,12 +9,16 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from .manifest import ENDPOINT_LABEL, MODE_ANNOTATION, TEMPLATE_ANNOTATION
+from .marks import ENDPOINT_LABEL, MODE_ANNOTATION, STOP_ANNOTATION, TEMPLATE_ANNOTATION
 from .versions import STANDARD, normal_mode
 
-__all__ = ("Failure", "Observed", "TrafficTarget", "observe", "rolled_out")
+__all__ = ("Failure", "Observed", "TrafficTarget", "observe", "rolled_out", "to_be_stopped")
 
 _REVISION_LABEL = "serving.knative.dev/revision"
+# A pod of this phase holds no GPU any more.
+_ENDED = ("Failed", "Succeeded")
+# KServe's reason for what is not ready because it was stopped (inference_service_status.go, StoppedISVCReason).
+_STOPPED = "Stopped"
 # A container in one of these states does not get out of it by waiting.
 _TERMINAL_WAITING = (
     "CrashLoopBackOff",
@@ -50,7 +54,10 @@ class Failure:
 
 @dataclass(frozen=True)
 class Observed:
-    """One look at an InferenceService. ``live`` is None where there is none."""
+    """One look at an InferenceService. ``live`` is None where there is none.
+
+    :param pods: that have not ended, where pods were looked at; ``staying``: those of them that nobody has told to end
+    """
 
     live: dict[str, t.Any] | None = None
     uid: str | None = None
@@ -69,6 +76,9 @@ class Observed:
     traffic: tuple[TrafficTarget, ...] = ()
     failures: tuple[Failure, ...] = ()
     deployment: dict[str, t.Any] | None = None
+    stopped: bool = False
+    pods: int = 0
+    staying: int = 0
 
     @property
     def percent(self) -> int | None:
@@ -107,12 +117,15 @@ def observe(
     if service is None:
         return Observed()
     metadata, status = service.get("metadata", {}), service.get("status") or {}
+    held = [pod for pod in pods if (pod.get("status") or {}).get("phase") not in _ENDED]
+    # After a stop and a start the pods of before have revisions of the same names: what is going tells nothing of what comes.
+    staying = [pod for pod in held if not pod.get("metadata", {}).get("deletionTimestamp")]
     predictor = (status.get("components") or {}).get("predictor") or {}
     mode = normal_mode(status.get("deploymentMode") or (metadata.get("annotations") or {}).get(MODE_ANNOTATION) or "")
     # In Standard mode old releases put the Deployment's revision number there.
     created = None if mode == STANDARD else predictor.get("latestCreatedRevision")
     conditions = {c.get("type"): c for c in status.get("conditions") or ()}
-    ready = conditions.get("Ready") or {}
+    ready, stopped = conditions.get("Ready") or {}, _stopped(conditions)
     return Observed(
         live=service,
         uid=metadata.get("uid"),
@@ -123,15 +136,28 @@ def observe(
         mode=mode,
         url=status.get("url"),
         ready={"True": True, "False": False}.get(str(ready.get("status"))),
-        not_ready_because=_why_not_ready(conditions),
+        not_ready_because="it is stopped" if stopped and to_be_stopped(service) else _why_not_ready(conditions),
         latest_created=created,
         latest_ready=predictor.get("latestReadyRevision"),
         latest_rolledout=predictor.get("latestRolledoutRevision"),
         previous_rolledout=predictor.get("previousRolledoutRevision"),
         traffic=tuple(_target(item) for item in predictor.get("traffic") or ()),
-        failures=tuple(_failures(status, conditions, created, _newest(list(pods), created))),
+        failures=tuple(_failures(status, conditions, created, _newest(staying, created), len(held) > len(staying))),
         deployment=deployment,
+        stopped=stopped,
+        pods=len(held),
+        staying=len(staying),
     )
+
+
+def to_be_stopped(manifest: dict[str, t.Any]) -> bool:
+    """Whether an InferenceService asks KServe to take away what it made, and to keep nothing but itself."""
+    return str((manifest.get("metadata", {}).get("annotations") or {}).get(STOP_ANNOTATION)).lower() == "true"
+
+
+def _stopped(conditions: dict[t.Any, dict[str, t.Any]]) -> bool:
+    """KServe says so once it has told everything to go (predictor.go, controller.go); the pods take their time after that."""
+    return (conditions.get("Stopped") or {}).get("status") == "True"
 
 
 def rolled_out(deployment: dict[str, t.Any] | None, manifest: dict[str, t.Any]) -> str | None:
@@ -166,7 +192,9 @@ def _target(item: dict[str, t.Any]) -> TrafficTarget:
 
 def _why_not_ready(conditions: dict[t.Any, dict[str, t.Any]]) -> str:
     for kind, condition in conditions.items():
-        if condition.get("status") != "True" and kind not in ("Ready", "Stopped"):
+        # After a start some conditions still tell of the stop until their turn comes.
+        told = kind not in ("Ready", "Stopped") and condition.get("reason") != _STOPPED
+        if condition.get("status") != "True" and told:
             words = condition.get("message") or condition.get("reason")
             if words:
                 return f"{kind}: {words}"
@@ -189,6 +217,7 @@ def _failures(
     conditions: dict[t.Any, dict[str, t.Any]],
     created: str | None,
     pods: list[dict[str, t.Any]],
+    leaving: bool,
 ) -> t.Iterator[Failure]:
     for pod in pods:
         yield from _pod_failures(pod, created)
@@ -206,21 +235,22 @@ def _failures(
         and "denied the request" in words
     ):
         yield Failure("ReconcileFailed", words)
-    yield from _model_failures(status.get("modelStatus") or {}, created)
+    yield from _model_failures(status.get("modelStatus") or {}, created, leaving)
 
 
-def _model_failures(model: dict[str, t.Any], created: str | None) -> t.Iterator[Failure]:
+def _model_failures(model: dict[str, t.Any], created: str | None, leaving: bool) -> t.Iterator[Failure]:
     """A spec that KServe refused, and a model that did not load where the newest revision is meant.
 
     KServe shows the failure of an earlier revision until a later one has loaded. Its location is the name of a pod, which
-    begins with the revision's; in Standard mode the pods themselves tell.
+    begins with the revision's; in Standard mode the pods themselves tell. It asks any one pod of the revision's name, so
+    that one from before a stop is taken for one of the start (PropagateModelStatus): while pods are leaving, it does not count.
     """
     info = model.get("lastFailureInfo") or {}
     transition = model.get("transitionStatus")
     reason, words = str(info.get("reason") or transition), _last_line(info.get("message"))
     if transition == "InvalidSpec":
         yield Failure(reason, words, info.get("modelRevisionName") or None)
-    elif transition == "BlockedByFailedLoad" and created:
+    elif transition == "BlockedByFailedLoad" and created and not leaving:
         if info.get("modelRevisionName") == created or str(info.get("location") or "").startswith(f"{created}-"):
             yield Failure(reason, words, created)
 

@@ -23,7 +23,7 @@ from .comparison import without_percent
 from .errors import Refused
 from .marks import MODE_ANNOTATION, TAG_ROUTING_ANNOTATION
 from .naming import simulated_url
-from .readiness import Observed, observe
+from .readiness import Observed, observe, to_be_stopped
 from .versions import KNATIVE, STANDARD, normal_mode
 
 __all__ = ("State", "admit", "look", "settled", "tick")
@@ -64,7 +64,9 @@ def tick(state: State, load_error: t.Callable[[dict[str, t.Any]], str | None] = 
     :returns: the next state; equal to the one given where nothing is left to do
     """
     state = copy.deepcopy(state)
-    if _mode(state["object"]) == STANDARD:
+    if to_be_stopped(state["object"]):
+        _tick_stopped(state)
+    elif _mode(state["object"]) == STANDARD:
         _tick_standard(state, load_error)
     else:
         _tick_knative(state, load_error)
@@ -85,6 +87,22 @@ def look(state: State | None) -> Observed:
     if state is None:
         return observe(None)
     return observe(state["object"], pods=_pods(state), deployment=state.get("deployment"))
+
+
+def _tick_stopped(state: State) -> None:
+    """Everything goes but the InferenceService and its mode (predictor.go); revisions are counted anew when it starts again."""
+    kept = {name: value for name, value in state.items() if name not in ("revisions", "splits", "deployment")}
+    status = {
+        "deploymentMode": _mode(state["object"]),
+        "conditions": [
+            {"type": "IngressReady", "status": "False", "reason": "Stopped", "message": ""},
+            {"type": "PredictorReady", "status": "False", "reason": "Stopped", "message": ""},
+            {"type": "Ready", "status": "False", "reason": "Stopped", "message": ""},
+            {"type": "Stopped", "status": "True", "reason": "", "message": ""},
+        ],
+    }
+    state.clear()
+    state.update(kept, object={**kept["object"], "status": status})
 
 
 def _tick_knative(state: State, load_error: t.Callable[[dict[str, t.Any]], str | None]) -> None:

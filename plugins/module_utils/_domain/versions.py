@@ -16,6 +16,7 @@ __all__ = (
     "STANDARD",
     "Version",
     "check_kserve",
+    "check_stop",
     "knative_release",
     "mode_spelling",
     "normal_mode",
@@ -31,6 +32,7 @@ STANDARD = "Standard"
 _LEGACY = {KNATIVE: "Serverless", STANDARD: "RawDeployment"}
 _NORMAL = {"serverless": KNATIVE, "knative": KNATIVE, "rawdeployment": STANDARD, "standard": STANDARD, "raw": STANDARD}
 _FIRST_NEW_NAMES = (0, 17, 0)
+_FIRST_STOP = (0, 15, 1)
 # Release 1.0 was made of modules 0.27.
 _KNATIVE_MODULES_AHEAD = 27
 
@@ -83,4 +85,15 @@ def check_kserve(mode: str, kserve: Version | None) -> None:
             field="kserve",
             value="0.19.0",
             cure="install KServe 0.20.0, 0.18 or 0.17",
+        )
+
+
+def check_stop(kserve: Version | None) -> None:
+    """Refuses to stop an endpoint on a release that does not know how, where it would serve on (constants.go StopAnnotationKey)."""
+    if kserve is not None and kserve < _FIRST_STOP:
+        raise Refused(
+            f"KServe {'.'.join(map(str, kserve))} cannot stop an InferenceService",
+            field="runtime_config.stopped",
+            value=True,
+            cure="install KServe 0.17 or newer, or delete the endpoint",
         )

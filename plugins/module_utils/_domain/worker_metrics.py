@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 from collections import Counter
 
-__all__ = ("PREFIX", "Outcome", "WorkerMetrics")
+__all__ = ("EVENTS", "PREFIX", "Outcome", "WorkerMetrics")
 
 PREFIX = "mlops_serving_worker_"
 Outcome = t.Literal["ready", "deleted", "failed", "refused", "superseded"]
@@ -18,6 +18,7 @@ BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 _COUNTERS = {
     "sweeps_total": "Looks at all endpoints.",
     "notifications_total": "Notifications of the store that were heard.",
+    "retries_total": "Endpoints that were taken once more after they had failed.",
     "interruptions_total": "Times that the store or the cluster was away.",
     "drift_looks_total": "Looks at all InferenceServices for what somebody has changed.",
     "drift_repaired_total": "Endpoints that were put right by them.",
@@ -30,6 +31,8 @@ _GAUGES = {
     "dead_letters": "Events that could not be taken in, and that nobody has replayed or discarded.",
     "events_unpublished": "Events in the outbox that are not published yet.",
 }
+# What becomes of an event: a stale one asks for another model version than its row has, an early one is before its row and comes again.
+EVENTS = ("requested", "stale", "dead", "early")
 
 
 class WorkerMetrics:
@@ -56,7 +59,8 @@ class WorkerMetrics:
 
     def text(self, figures: t.Mapping[str, float]) -> str:
         """
-        :param figures: values of the other counters and gauges by name; those that are missing are left out
+        :param figures: values of the other counters and gauges by name, and ``events_...`` for each of EVENTS; those that are
+            missing are left out
         """
         lines = _head("endpoints_total", "counter", "Endpoints that came to an end, by what became of them.")
         lines += [f'{PREFIX}endpoints_total{{outcome="{name}"}} {count}' for name, count in self._outcomes.items()]
@@ -70,7 +74,14 @@ class WorkerMetrics:
             for name, meaning in names.items():
                 if name in figures:
                     lines += [*_head(name, kind, meaning), f"{PREFIX}{name} {figures[name]:.10g}"]
+        if all(name in figures for name in map(_event, EVENTS)):
+            lines += _head("events_total", "counter", "Events that were taken in, by what became of them; of all workers.")
+            lines += [f'{PREFIX}events_total{{result="{name}"}} {figures[_event(name)]:.10g}' for name in EVENTS]
         return "\n".join(lines) + "\n"
+
+
+def _event(name: str) -> str:
+    return f"events_{name}"
 
 
 def _head(name: str, kind: str, meaning: str) -> list[str]:

@@ -20,7 +20,7 @@ from .._domain.convergence import Apply, Converged, Create, Delete, Desired, Fai
 from .._domain.errors import Drift, LeaseLost, ServingError, StaleWrite, Unavailable
 from .._domain.intent import parse
 from .._domain.manifest import TEMPLATE_ANNOTATION, Rendered, Target, render
-from .._domain.readiness import Observed
+from .._domain.readiness import Observed, to_be_stopped
 from .._domain.versions import KNATIVE, Version
 from .ports import Cluster, Store
 
@@ -261,6 +261,7 @@ class Deployment:
             self.result.changed, self.result.url, self.result.note = True, None, step.note
             self._finish(None, "DELETED")
             return
+        status = "STOPPED" if step.stopped else "READY"
         store.record_converged(
             claim,
             intent_hash=claim.endpoint.intent_hash,
@@ -273,11 +274,12 @@ class Deployment:
             warnings=self.result.warnings,
             host=cluster.host,
             keep=self._settings.keep_lease,
+            status=status,
         )
         self.result.url, self.result.revision, self.result.note = step.url, step.revision, step.note
         self.result.resource_version = self.observed.resource_version if self.observed else None
-        self.result.changed = self.result.changed or claim.endpoint.status != "READY" or claim.endpoint.url != step.url
-        self._finish(None, "READY")
+        self.result.changed = self.result.changed or claim.endpoint.status != status or claim.endpoint.url != step.url
+        self._finish(None, status)
 
     def _fail(self, store: Store, step: Failed) -> None:
         store.record_failed(self._claim, str(step.error), serving=step.serving, keep=self._settings.keep_lease)
@@ -286,7 +288,10 @@ class Deployment:
     def _give_up(self, store: Store, error: ServingError) -> None:
         """An error on our way, not the cluster's verdict: what served before serves on."""
         error.at(self.result.name)
-        serving = self._claim.record.stable_spec is not None
+        applied = self._claim.record.applied_spec
+        # A row that cannot be read is given up before the cluster is looked at.
+        stopped = applied is not None and to_be_stopped(applied) if self.observed is None else self.observed.stopped
+        serving = self._claim.record.stable_spec is not None and not stopped
         # The store itself may be away, or the lease lost: the next run sees the row as it is.
         with contextlib.suppress(ServingError):
             store.record_failed(self._claim, str(error), serving=serving, keep=self._settings.keep_lease)

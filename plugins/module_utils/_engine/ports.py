@@ -103,6 +103,7 @@ class Store(t.Protocol):
         warnings: t.Sequence[str],
         host: str,
         keep: bool,
+        status: str,
     ) -> None: ...
 
     def record_failed(self, claim: t.Any, message: str, *, serving: bool, keep: bool) -> None: ...

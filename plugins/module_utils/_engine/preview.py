@@ -10,6 +10,7 @@ import typing as t
 
 from .._domain.convergence import Apply, Converged, Create, Delete, Failed, converge
 from .._domain.errors import ServingError
+from .._domain.readiness import to_be_stopped
 from .deployment import Result, Settings, desired, owned
 from .ports import Cluster
 
@@ -36,8 +37,9 @@ def preview(claim: t.Any, cluster: Cluster, settings: Settings, now: float) -> R
             cluster.apply(step.manifest, dry_run=True, previous=claim.record.written)
         if isinstance(step, (Create, Apply, Delete)):
             result.writes.append(step.why)
-        result.changed = not isinstance(step, Converged) or endpoint.status != "READY" or endpoint.url != step.url
-        result.status = "DELETED" if rendered is None else "READY"
+        status = "STOPPED" if rendered is not None and to_be_stopped(rendered.manifest) else "READY"
+        result.changed = not isinstance(step, Converged) or endpoint.status != status or endpoint.url != step.url
+        result.status = "DELETED" if rendered is None else status
     except ServingError as error:
         result.error = error.at(endpoint.name)
     return result

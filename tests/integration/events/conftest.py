@@ -54,6 +54,7 @@ class Stream:
         self.name = f"S{mark}"
         self.deploy_subject, self.delete_subject = f"t{mark}.deploy", f"t{mark}.delete"
         self.consumer = "deploy-worker"
+        self.sent = 0
 
     def open(self) -> None:
         self.loop.do(self._open())
@@ -77,6 +78,7 @@ class Stream:
 
         async def send() -> None:
             for event in events:
+                self.sent += 1
                 await self.nats.publish(subject, event if isinstance(event, bytes) else json.dumps(event).encode())
             await self.nats.flush()
 
@@ -108,8 +110,11 @@ class Stream:
         return self.loop.do(self.js.consumer_info(self.name, consumer))
 
     def at_rest(self) -> bool:
+        """All that was published has been delivered and answered. What is on its way to the stream is not at rest either."""
+        last = self.loop.do(self.js.stream_info(self.name)).state.last_seq
         found = [self.state(), self.state("deploy-worker-delete")]
-        return all(one.num_pending == one.num_ack_pending == 0 for one in found)
+        delivered = last >= self.sent and max(one.delivered.stream_seq for one in found) >= last
+        return delivered and all(one.num_pending == one.num_ack_pending == 0 for one in found)
 
     def close(self) -> None:
         self.loop.do(self.nats.close())

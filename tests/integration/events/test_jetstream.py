@@ -154,6 +154,9 @@ def test_an_endpoint_that_is_not_there_yet_is_waited_for(
     until(lambda: late in work.requested)
     until(stream.at_rest)
     assert [letter["reason"] for letter in dead(world)] == [f"there is no endpoint {never}"]
+    counted = world.one("select requested::int, stale::int, dead::int, early::int from serving.intake")
+    assert (counted["requested"], counted["stale"], counted["dead"]) == (1, 0, 1)
+    assert counted["early"] >= 5, "each delivery of an event whose endpoint is not there"
 
 
 def test_a_deletion_of_what_is_not_there_is_done_already(stream: Any, source: Any, world: Any) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from event_source import PATH
 from fault_proxy import Statement, TcpProxy
 
 from .conftest import Loop, Source, Stream, Way, Work, climb, until
@@ -76,9 +77,9 @@ def test_an_older_one_after_a_newer_one(
 ) -> None:
     """The event says version 1, and the row says version 2: the row counts."""
     name = world.endpoint("demo", versions[0])
-    source()
+    taken = source()
     stream.publish(event(world, name, versions[0]))
-    until(lambda: ready(world, "demo"))
+    until(lambda: ready(world, "demo") and stream.at_rest())
     world.sql("update endpoints set model_version_id = %s", versions[1])
     stream.publish(event(world, name, versions[1]), event(world, name, versions[0]))
     until(lambda: world.deployment("demo")["generation"] == 2)
@@ -88,6 +89,8 @@ def test_an_older_one_after_a_newer_one(
     stream.publish(event(world, after))
     until(lambda: ready(world, "after"))
     assert world.shares("demo") == {V2: 100}
+    assert sum(batch["stale"] for batch in taken.batches) == 2
+    assert world.one("select requested::int, stale::int from serving.intake") == {"requested": 3, "stale": 2}
     assert history.writes(name) == ["INSERT", "UPDATE", "UPDATE"]
     assert (history.shares(name, V1), history.shares(name, V2)) == ([0, 100, 0], [0, 100])
 
@@ -327,3 +330,67 @@ def _opened(stream: Stream) -> bool:
     except OSError:
         return False
     return True
+
+
+def test_the_source_is_killed_at_any_statement(
+    *, world: Any, loop: Loop, nats_url: str, work: Work, proxy: Way, history: Any, versions: Any, tmp_path: Path
+) -> None:
+    """A process that dies by SIGKILL before or after a statement of its batch; another one takes the event in, and it counts once."""
+    names = [world.endpoint(f"demo-{number}", versions[0]) for number in range(40)]
+    following = work()
+    until(lambda: all(ready(world, f"demo-{number}") for number in range(40)))
+
+    def play(place: int) -> bool:
+        way, name = proxy(), names[place]
+        stream = Stream(loop, nats_url)
+        stream.open()
+        quick(stream)
+        begun: list[int] = []
+        mortal: list[subprocess.Popen[bytes]] = []
+
+        def fault(statement: Statement) -> str | None:
+            # What it asks at its start is not meant.
+            if begun and not way.struck and 2 * (statement.number - begun[0]) - 1 + statement.done == place:
+                mortal[0].kill()
+                mortal[0].wait()
+                return "cut"
+            return None
+
+        way.fault = fault
+        options = {**stream.options(), "database_url": way.url(world.url), "relay": 0}
+        try:
+            mortal.append(beginning(options, tmp_path / f"{place}.first"))
+            begun.append(len(way.statements))
+            world.sql("update endpoints set model_version_id = %s where id = %s", versions[1], name)
+            stream.publish(event(world, name))
+            until(lambda: mortal[0].poll() is not None or stream.at_rest())
+            if mortal[0].poll() is not None:
+                mortal.append(beginning(options, tmp_path / f"{place}.second"))
+            until(stream.at_rest)
+            until(lambda: world.deployment(f"demo-{place}")["generation"] == 2)
+        finally:
+            for each in mortal:
+                each.kill()
+                each.wait()
+            stream.close()
+        return len(mortal) == 2
+
+    count = climb(play, at_a_time=4)
+    assert count >= 4
+    for name in names[1 : count + 1]:
+        assert history.writes(name) == ["INSERT", "UPDATE", "UPDATE"]
+        assert history.shares(name, V2) == [0, 100]
+    assert letters(world) == []
+    assert following.end()["worked"]["failed"] == 0
+
+
+def beginning(options: dict[str, Any], output: Path) -> subprocess.Popen[bytes]:
+    """The event source in a process of its own, when it listens."""
+    with output.open("w") as file:
+        process = subprocess.Popen([sys.executable, str(PATH)], stdin=subprocess.PIPE, stdout=file, stderr=file)
+    assert process.stdin is not None
+    with process.stdin:
+        process.stdin.write(json.dumps(options).encode())
+    until(lambda: "listening" in output.read_text() or process.poll() is not None, told=output.read_text)
+    assert process.poll() is None, output.read_text()
+    return process

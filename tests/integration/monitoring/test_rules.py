@@ -28,6 +28,7 @@ SECOND = 'namespace="ns",inferenceservice="isvc",revision="r1",pod="isvc-predict
 KUBE = 'namespace="ns",pod="isvc-predictor-00001-deployment-1"'
 MODEL = 'model="m",version="1"'
 COUNT, BUCKET = "kn_serving_invocation_duration_seconds_count", "kn_serving_invocation_duration_seconds_bucket"
+WORKER, WORKERS = "mlops_serving_worker", 'namespace="mlops",instance="worker-1"'
 # All that the alerts look at, and all well: 10 requests a second, of which 1 % fails, faster than 0.1 s.
 GOOD = {
     f'{COUNT}{{{SERVED},http_response_status_code="200"}}': "0+594x40",
@@ -48,6 +49,9 @@ GOOD = {
     f"nv_inference_request_duration_us{{{SERVED},{MODEL}}}": "0+6000000x40",
     f"nv_inference_queue_duration_us{{{SERVED},{MODEL}}}": "0+600000x40",
     f"nv_inference_pending_request_count{{{SERVED},{MODEL}}}": "5x40",
+    f"{WORKER}_oldest_due_seconds{{{WORKERS}}}": "30x40",
+    f"{WORKER}_dead_letters{{{WORKERS}}}": "0x40",
+    f"{WORKER}_events_unpublished{{{WORKERS}}}": "0x40",
 }
 STANDARD = {series.replace(',revision="r1"', ""): values for series, values in GOOD.items() if series.startswith("nv_")}
 
@@ -145,6 +149,18 @@ CASES: dict[str, tuple[dict[str, str | None], set[str]]] = {
         {f"nv_inference_queue_duration_us{{{SERVED},{MODEL}}}": "0+4000000x40"},
         set(),
     ),
+    "an endpoint waits for half an hour": (
+        {f"{WORKER}_oldest_due_seconds{{{WORKERS}}}": "1800x40"},
+        {"ServingWorkerBehind"},
+    ),
+    "an event could not be taken in": (
+        {f"{WORKER}_dead_letters{{{WORKERS}}}": "1x40"},
+        {"ServingDeadLetters"},
+    ),
+    "an event is not published": (
+        {f"{WORKER}_events_unpublished{{{WORKERS}}}": "2x40"},
+        {"ServingEventsUnpublished"},
+    ),
     "all is well": ({}, set()),
 }
 # The same in Standard mode, where Triton alone counts.
@@ -240,7 +256,7 @@ def test_every_alert_fires_in_some_case_and_says_what_to_do(written: Written) ->
     assert set(alerts) == set().union(*(firing for _changes, firing in CASES.values()))
     for name, rule in alerts.items():
         assert rule["labels"]["severity"] in ("critical", "warning"), name
-        assert "{{ $labels." in rule["annotations"]["summary"], name
+        assert "$labels." in rule["annotations"]["summary"], name
         # Something to type, to look at or to set.
         assert re.search(
             r"kubectl|mlops\.serving\.|revision:|raise|Set |/targets", rule["annotations"]["description"]

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import urllib.error
@@ -110,6 +111,7 @@ def test_a_failure_is_tried_again_when_it_is_due_and_not_before(world: Any, work
     world.sql("update serving.deployment set next_attempt_at = now(), attempted_hash = attempted_hash")
     until(lambda: worker.figure('mlops_serving_worker_endpoints_total{outcome="failed"}') == 2)
     assert world.one("select attempts from serving.deployment")["attempts"] == 2
+    assert worker.figure("mlops_serving_worker_retries_total") == 1
 
 
 def test_two_workers_share_the_work_and_each_endpoint_is_done_once(world: Any, work: Any, versions: list[str]) -> None:
@@ -125,6 +127,7 @@ def test_two_workers_share_the_work_and_each_endpoint_is_done_once(world: Any, w
 
 def test_health_metrics_and_other_addresses(world: Any, work: Any, versions: list[str]) -> None:
     world.endpoint("demo", versions[0])
+    world.sql("insert into serving.intake (stream, requested, dead) values ('A', 3, 1), ('B', 4, 0)")
     worker = work()
     until(lambda: status(world, "demo") == "READY")
     assert worker.page("/healthz") == (200, "ok\n")
@@ -132,6 +135,9 @@ def test_health_metrics_and_other_addresses(world: Any, work: Any, versions: lis
     assert code == 200
     assert 'mlops_serving_worker_endpoints_total{outcome="ready"} 1\n' in text
     assert "mlops_serving_worker_endpoints_due 0\n" in text
+    assert "mlops_serving_worker_retries_total 0\n" in text
+    events = dict(re.findall(r'worker_events_total\{result="(\w+)"\} (\d+)', text))
+    assert events == {"requested": "7", "stale": "0", "dead": "1", "early": "0"}
     assert 'mlops_serving_worker_endpoint_seconds_bucket{le="+Inf"} 1\n' in text
     assert worker.page("/elsewhere") == (404, "There is /healthz, /metrics.\n")
 

@@ -55,6 +55,21 @@ def test_an_endpoint_that_is_not_at_rest_is_refused(world: Any, served: dict[str
     assert "the endpoint is not at rest: its row is not what is applied" in refused["msg"]
 
 
+@pytest.mark.parametrize("options", [{"model_version": "2"}, {"action": "rollback", "model_version": "2"}])
+def test_an_endpoint_that_is_stopped_is_refused(
+    world: Any, served: dict[str, str], run: Any, reconcile: Any, options: dict[str, Any]
+) -> None:
+    world.sql("update endpoints set runtime_config = runtime_config || '{\"stopped\": true}'")
+    reconcile()
+    before = world.everything()
+    refused = run("rollout", fails=True, **SIMULATED, **options)
+    assert "endpoint demo: runtime_config.stopped" in refused["msg"]
+    assert "the endpoint is stopped" in refused["msg"]
+    assert "set runtime_config.stopped to false" in refused["failure"]["cure"]
+    assert world.everything() == before
+    assert world.sql("select 1 from serving.rollout") == []
+
+
 def test_a_canary_by_hand_is_refused(world: Any, served: dict[str, str], run: Any, reconcile: Any) -> None:
     world.sql("update endpoints set traffic = '{\"canaryTrafficPercent\": 20}', model_version_id = %s", served["2"])
     reconcile()

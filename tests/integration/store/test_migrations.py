@@ -21,6 +21,7 @@ ALL = [
         "rollback",
         "dead_letters",
         "trace",
+        "intake",
     ),
     "intent",
 ]

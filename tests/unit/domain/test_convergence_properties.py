@@ -41,14 +41,14 @@ class World:
         self.serving_model: str | None = None
         self.allowed: set[str] = set()
 
-    def manifest(self, model: str, percent: int | None) -> dict[str, t.Any]:
+    def manifest(self, model: str, percent: int | None, stopped: bool = False) -> dict[str, t.Any]:
         endpoint = Endpoint(
             id="e1",
             name="demo",
             runtime="triton",
             artifact_uri=f"s3://models/{model}/",
             traffic={} if percent is None else {"canaryTrafficPercent": percent},
-            runtime_config={"deploymentMode": self.mode},
+            runtime_config={"deploymentMode": self.mode, "stopped": stopped},
         )
         return render(parse(endpoint, strict=True), Target("ns", "isvc-12345678")).manifest
 
@@ -81,16 +81,18 @@ class World:
             written["status"] = self.state["object"].get("status", {})
             self.state = {**self.state, "object": written}
 
-    def run(self, model: str, percent: int | None, *, kill_after: int | None, limit: int = 60) -> t.Any:
+    def run(
+        self, model: str, percent: int | None, *, kill_after: int | None, stopped: bool = False, limit: int = 60
+    ) -> t.Any:
         """Steps until an end, or until the process is killed: after so many outside calls (records and writes)."""
-        wanted = Desired("e1", "demo", self.manifest(model, percent), self.mode)
+        wanted = Desired("e1", "demo", self.manifest(model, percent, stopped), self.mode)
         calls = 0
         began = self.shares()
         staged = False
         for _turn in range(limit):
             self.now += 1
             self.tick()
-            self.check(model, percent, began, staged)
+            self.check(model, None if stopped else percent, began, staged)
             step = converge(wanted, self.record, simulation.look(self.state), self.now)
             if isinstance(step, (Create, Apply)):
                 if step.pending is not None:
@@ -167,6 +169,27 @@ def test_a_killed_run_ends_like_one_that_was_not(operations: list[tuple[str, int
         assert type(again) is type(straight)
         assert killed.shares() == whole.shares()
         assert len((killed.state or {}).get("revisions", ())) == len((whole.state or {}).get("revisions", ()))
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(st.tuples(intents, st.booleans()), min_size=1, max_size=8))
+def test_stopped_and_started_wherever_it_is_killed(
+    operations: list[tuple[tuple[str, int | None, int | None], bool]],
+) -> None:
+    killed, whole = World("Knative"), World("Knative")
+    for (model, percent, kill_after), stopped in operations:
+        killed.run(model, percent, kill_after=kill_after, stopped=stopped)
+        again = killed.run(model, percent, kill_after=None, stopped=stopped)
+        straight = whole.run(model, percent, kill_after=None, stopped=stopped)
+        assert type(again) is type(straight)
+        assert killed.shares() == whole.shares()
+        assert killed.record.stable_spec == whole.record.stable_spec
+        if stopped:
+            assert isinstance(again, Converged)
+            assert again.stopped
+            assert killed.shares() == {}
+        elif isinstance(again, Converged):
+            assert sum(killed.shares().values()) == 100
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -48,6 +48,7 @@ FIELDS: list[tuple[str, str, t.Any, str, t.Any, dict[str, t.Any]]] = [
     ("runtime_config", "annotations", {"a": 1}, "annotations", {"a": "1"}, {}),
     ("runtime_config", "labels", {"team": "a"}, "labels", {"team": "a"}, {}),
     ("runtime_config", "enablePrometheusScraping", "no", "scraping", False, {}),
+    ("runtime_config", "stopped", "true", "stopped", True, {}),
 ]
 SPELLED = [
     (section, spelling, given, field, becomes, needs)

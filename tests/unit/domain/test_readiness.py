@@ -306,6 +306,12 @@ class TestKnative:
         loading = with_condition(KNATIVE, "PredictorRouteReady", status="Unknown", reason="IngressNotConfigured")
         assert observe(loading).not_ready_because == "PredictorRouteReady: IngressNotConfigured"
 
+    def test_that_it_was_stopped_is_no_reason_once_it_starts(self) -> None:
+        """KServe corrects the condition of the address last."""
+        starting = with_condition(KNATIVE, "IngressReady", status="False", reason="Stopped", message="")
+        starting = with_condition(starting, "PredictorReady", status="Unknown", reason="RevisionMissing", message="")
+        assert observe(starting).not_ready_because == "PredictorReady: RevisionMissing"
+
     def test_being_deleted(self) -> None:
         going = copy.deepcopy(KNATIVE)
         going["metadata"]["deletionTimestamp"] = "2026-01-01T11:00:00Z"
@@ -379,6 +385,24 @@ class TestPods:
 
     def test_pods_of_an_older_revision_are_not_looked_at(self) -> None:
         assert observe(KNATIVE, pods=[pod(CRASH, revision=R1)]).failures == ()
+
+    def test_pods_that_are_on_their_way_out_tell_nothing_of_what_comes(self) -> None:
+        """After a stop and a start the revisions have the names of those before, and the pods of those may still be there."""
+        before = pod(CRASH)
+        before["metadata"]["deletionTimestamp"] = "2026-01-01T10:06:00Z"
+        told = {"transitionStatus": "BlockedByFailedLoad", "lastFailureInfo": {"modelRevisionName": R2}}
+        seen = observe(with_status(KNATIVE, modelStatus=told), pods=[before, pod({"phase": "Running"})])
+        assert seen.failures == ()
+        assert (seen.pods, seen.staying) == (2, 1)
+        # What comes may fail as well.
+        assert [failure.reason for failure in observe(KNATIVE, pods=[before, pod(CRASH)]).failures] == [
+            "CrashLoopBackOff"
+        ]
+
+    def test_pods_that_have_ended_hold_nothing(self) -> None:
+        ended = [pod({"phase": phase}) for phase in ("Succeeded", "Failed")]
+        seen = observe(KNATIVE, pods=[*ended, pod({"phase": "Pending"})])
+        assert (seen.pods, seen.staying) == (1, 1)
 
     def test_no_gpu(self) -> None:
         words = "0/3 nodes are available: 3 Insufficient nvidia.com/gpu."

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.mlops.serving.plugins.module_utils._domain.worker_metrics import PREFIX, WorkerMetrics
+from ansible_collections.mlops.serving.plugins.module_utils._domain.worker_metrics import EVENTS, PREFIX, WorkerMetrics
 
 
 def samples(text: str) -> dict[str, float]:
@@ -33,6 +33,14 @@ def test_figures_that_are_not_known_are_left_out() -> None:
     assert found["sweeps_total"] == 4
     assert found["oldest_due_seconds"] == 12.5
     assert "dead_letters" not in found
+
+
+def test_events_are_told_together_or_not_at_all() -> None:
+    known = {f"events_{name}": float(number) for number, name in enumerate(EVENTS, 1)}
+    found = samples(WorkerMetrics().text(known))
+    assert [found[f'events_total{{result="{name}"}}'] for name in EVENTS] == [1, 2, 3, 4]
+    known.popitem()
+    assert "events_total" not in WorkerMetrics().text(known)
 
 
 def test_each_metric_has_its_type_before_its_samples() -> None:

@@ -172,6 +172,7 @@ class Store:
         warnings: t.Any,
         host: str,
         keep: bool = False,
+        status: str = "READY",
     ) -> None:
         row = self._mine("record_converged", claim)
         if promoted:
@@ -179,7 +180,7 @@ class Store:
         else:
             row.record = dataclasses.replace(row.record, applied_spec=spec, pending=None)
         row.applied_hash, row.serving_mode, row.leased, row.last_error = intent_hash, serving_mode, False, None
-        row.endpoint = dataclasses.replace(row.endpoint, status="READY", url=url)
+        row.endpoint = dataclasses.replace(row.endpoint, status=status, url=url)
 
     def record_failed(self, claim: Claim, message: str, *, serving: bool, keep: bool = False) -> None:
         row = self._mine("record_failed", claim)

@@ -373,6 +373,15 @@ class TestErrors:
         assert (result.status, desk.row.endpoint.status) == ("READY", "READY")
         assert "traffic.canaryTrafficPercent = 150" in str(desk.row.last_error)
 
+    def test_a_row_that_cannot_be_while_it_is_stopped_is_not_said_to_serve(self) -> None:
+        desk = served()
+        desk.want("good", runtime_config={"stopped": True})
+        assert desk.run().status == "STOPPED"
+        desk.want("good", runtime_config={"stopped": "perhaps"})
+        result = desk.run()
+        assert isinstance(result.error, InvalidIntent)
+        assert (result.status, desk.row.endpoint.status) == ("ERROR", "ERROR")
+
     def test_what_admission_refuses_is_final(self) -> None:
         desk = Desk()
         desk.cluster.trouble.next("create", Refused("admission webhook denied the request: no tenants here"))

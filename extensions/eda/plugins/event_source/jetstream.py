@@ -16,6 +16,7 @@ import json
 import logging
 import os
 import re
+import signal
 import ssl
 import sys
 import typing as t
@@ -154,6 +155,14 @@ FETCH_SECONDS = 5.0
 ACK_WAIT = 30.0
 MAX_DELIVER = 10
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 15.0
+# A server that vanishes without a word is noticed within a minute; Linux alone takes up to a quarter of an hour.
+_PATIENCE = {
+    "connect_timeout": 10,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60000,
+}
 _PASSWORD = re.compile(r"(?<=://)[^/@\s]*@|(?<=password=)\S+", re.IGNORECASE)
 _ENDPOINT = re.compile(rb'"endpoint_id"\s*:\s*"([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})"')
 # W3C Trace Context; a zero id is none.
@@ -170,12 +179,18 @@ class Unusable(Exception):
 
 @dataclass(frozen=True)
 class Request:
-    """What an event asks for. ``stale`` is not known from the event: only the row tells."""
+    """What an event asks for."""
 
     endpoint_id: str
     tenant_id: str | None
     delete: bool
     trace_id: str | None = None
+    version: str | None = None
+
+    def stale(self, versions: t.Mapping[str, str | None]) -> bool:
+        """Whether it asks for another model version than its endpoint's row has. The row counts, whatever the event says."""
+        asked = None if self.delete else self.version
+        return asked is not None and self.endpoint_id in versions and versions[self.endpoint_id] != asked
 
 
 @dataclass(frozen=True)
@@ -207,6 +222,7 @@ class Taken:
     requested: list[str] = field(default_factory=list)
     unknown: set[str] = field(default_factory=set)
     strangers: set[tuple[str, str | None]] = field(default_factory=set)
+    stale: set[int] = field(default_factory=set)
 
 
 @dataclass
@@ -312,7 +328,10 @@ def read(subject: str, data: bytes, settings: Settings) -> Request | Poison:
             return Poison(f"its {name} is {shown[:80]}, which is not a UUID")
     trace = event.get("trace_id")
     known = trace if isinstance(trace, str) and _TRACE_ID.fullmatch(trace) else None
-    return Request(t.cast(str, found["endpoint_id"]), found["tenant_id"], subject == settings.delete_subject, known)
+    version = str(event.get("model_version_id") or "").lower() or None
+    return Request(
+        t.cast(str, found["endpoint_id"]), found["tenant_id"], subject == settings.delete_subject, known, version
+    )
 
 
 def trace_of(headers: t.Mapping[str, str], name: str) -> str:
@@ -401,6 +420,7 @@ with asked as (
     select * from jsonb_to_recordset(%(asked)s) as a(id uuid, tenant_id uuid, trace_id text, sequence bigint)
 ), known as (
     select a.*, coalesce(e.tenant_id, d.tenant_id) is distinct from coalesce(a.tenant_id, e.tenant_id, d.tenant_id) as strange
+        , e.model_version_id as version
     from asked a left join endpoints e on e.id = a.id left join serving.deployment d on d.endpoint_id = a.id
     where e.id is not null or d.endpoint_id is not null
 ), traced as (
@@ -414,7 +434,7 @@ with asked as (
 ), told as (
     select pg_notify(%(channel)s, k.id::text) from known k where not k.strange
 )
-select k.id::text, k.tenant_id::text, k.strange, (select count(*) from told) from known k
+select k.id::text, k.tenant_id::text, k.strange, k.version::text, (select count(*) from told) from known k
 """
     _BURY = """
 insert into serving.dead_letter as l
@@ -423,6 +443,14 @@ select %(stream)s, %(sequence)s, %(subject)s, %(payload)s, %(reason)s, %(endpoin
     (select id from serving.dead_letter where id = %(replay_of)s)
 on conflict (stream, stream_sequence) do update set
     reason = excluded.reason, last_seen = now(), times_seen = l.times_seen + 1
+"""
+
+    # Last in its transaction, as all sources of a stream share the row.
+    _COUNT = """
+insert into serving.intake as i (stream, requested, stale, dead, early)
+values (%(stream)s, %(requested)s, %(stale)s, %(dead)s, %(early)s)
+on conflict (stream) do update set requested = i.requested + excluded.requested, stale = i.stale + excluded.stale,
+    dead = i.dead + excluded.dead, early = i.early + excluded.early, last_at = now()
 """
 
     # Whoever wrote it publishes it within moments, unless something went wrong.
@@ -452,6 +480,7 @@ where published_at is null and created_at < now() - interval '2 seconds' order b
             if letter.request is not None
         }
         taken = Taken()
+        versions: dict[str, str | None] = {}
         with self._transaction() as cursor:
             if traces:
                 rows = [
@@ -460,9 +489,10 @@ where published_at is null and created_at < now() - interval '2 seconds' order b
                 ]
                 cursor.execute(self._TAKE, {"asked": json.dumps(rows), "channel": CHANNEL})
                 answers = cursor.fetchall()
-                taken.strangers = {(name, tenant) for name, tenant, strange, _told in answers if strange}
-                taken.requested = sorted({name for name, _tenant, strange, _told in answers if not strange})
+                taken.strangers = {(name, tenant) for name, tenant, strange, *_more in answers if strange}
+                taken.requested = sorted({name for name, _tenant, strange, *_more in answers if not strange})
                 taken.unknown = {name for name, _tenant in traces} - {answer[0] for answer in answers}
+                versions = {answer[0]: answer[3] for answer in answers}
             strangers = [
                 letter
                 for letter in asked
@@ -485,6 +515,16 @@ where published_at is null and created_at < now() - interval '2 seconds' order b
                         "replay_of": _replay_of(letter.headers),
                     },
                 )
+            known = [(letter.sequence, letter.request) for letter in asked if letter.request and letter.reason is None]
+            taken.stale = {sequence for sequence, request in known if request.stale(versions)}
+            early = sum(request.endpoint_id in taken.unknown and not request.delete for _sequence, request in known)
+            counts = {
+                "requested": len(known) - early - len(taken.stale),
+                "stale": len(taken.stale),
+                "dead": len(dead) + len(strangers),
+                "early": early,
+            }
+            cursor.execute(self._COUNT, {"stream": stream, **counts})
         return taken
 
     def relay(self, publish: t.Callable[[list[Outgoing]], None]) -> int:
@@ -507,7 +547,7 @@ where published_at is null and created_at < now() - interval '2 seconds' order b
         :raises Unusable: the tables are not there
         """
         with self._transaction() as cursor:
-            cursor.execute("select to_regclass('serving.trace') is not null and to_regclass('endpoints') is not null")
+            cursor.execute("select to_regclass('serving.intake') is not null and to_regclass('endpoints') is not null")
             if not cursor.fetchone()[0]:
                 raise Unusable(
                     "the database has not got the collection's tables; run the role mlops.serving.endpoint_store"
@@ -526,7 +566,7 @@ where published_at is null and created_at < now() - interval '2 seconds' order b
         """
         try:
             if self._connection is None:
-                self._connection = self._psycopg2.connect(connect_timeout=10, **self._parameters)
+                self._connection = self._psycopg2.connect(**_PATIENCE, **self._parameters)
             with self._connection, self._connection.cursor() as cursor:
                 yield cursor
         except (self._psycopg2.OperationalError, self._psycopg2.InterfaceError) as error:
@@ -704,6 +744,7 @@ class Intake:
             "requested": sorted(taken.requested),
             "received": len(letters),
             "dead": sum(letter.reason is not None for letter in letters),
+            "stale": len(taken.stale),
         }
         sequences = [letter.sequence for letter in letters]
         name = f"{self._settings.stream}:{min(sequences)}:{max(sequences)}:{len(sequences)}"
@@ -738,7 +779,11 @@ class Intake:
                 await letter.message.term()
             elif request.endpoint_id not in taken.unknown or request.delete:
                 await letter.message.ack()  # what is not there any more need not be deleted
-                if self._settings.log_format == "json":
+                if letter.sequence in taken.stale:
+                    what = {"event": "request.stale", **about(letter)}
+                    words = "%s was requested with model version %s, and its row has another one: the row counts"
+                    log.info(words, request.endpoint_id, request.version, extra=what)
+                elif self._settings.log_format == "json":
                     verb = "deletion" if request.delete else "deployment"
                     what = {"event": "request.taken", **about(letter)}
                     log.info("%s of %s was requested", verb, request.endpoint_id, extra=what)
@@ -858,3 +903,26 @@ async def main(queue: asyncio.Queue[t.Any], args: dict[str, t.Any]) -> None:
     settings = settings_from(args, os.environ)
     set_up_log(settings.log_format)
     await Intake(settings, queue, Store(settings.database)).run()
+
+
+class _Printed(asyncio.Queue[t.Any]):
+    """In the place of ansible-rulebook's queue: one line of JSON an event."""
+
+    async def put(self, item: t.Any) -> None:
+        print(json.dumps(item), flush=True)
+
+
+async def _alone() -> None:
+    """Without ansible-rulebook: ``python jetstream.py < arguments.json``, until SIGTERM or SIGINT."""
+    work = asyncio.ensure_future(main(_Printed(), json.load(sys.stdin)))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, work.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await work
+
+
+if __name__ == "__main__":
+    try:
+        asyncio.run(_alone())
+    except Unusable as unusable:
+        sys.exit(str(unusable))

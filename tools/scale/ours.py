@@ -1,0 +1,79 @@
+"""`reconcile` of many endpoints that KServe keeps stopped, so that what is measured is what is written and not what is loaded."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tools.bench.module_process import run_module
+from tools.bench.server import Server, query
+from tools.cluster.access import Access
+from tools.scale.requests import Requests
+
+_ROWS = """
+insert into models (tenant_id, project_id, name) values (gen_random_uuid(), gen_random_uuid(), 'add_sub');
+insert into model_versions (tenant_id, project_id, model_id, version, artifact_uri)
+    select tenant_id, project_id, id, n, 's3://models/add_sub/v' || n || '/' from models, generate_series(1, 2) n;
+insert into endpoints (tenant_id, project_id, name, runtime, model_id, model_version_id, runtime_config)
+    select tenant_id, project_id, 'endpoint-' || n, 'kserve-triton', model_id, id,
+        '{{"modelFormat": "triton", "runtimeVersion": "24.08-py3", "deploymentMode": "Standard", "stopped": true}}'
+    from model_versions, generate_series(1, {count}) n where version = 1;
+"""
+_CHANGE = """
+update endpoints set model_version_id = (select id from model_versions where version = 2)
+    where id in (select id from endpoints order by id limit {count})
+"""
+
+
+@dataclass(frozen=True)
+class Run:
+    """:param seconds: of the engine; :param process: with the start of Python; :param memory: MiB of the largest process
+
+    :param requests: for InferenceServices, by verb
+    """
+
+    what: str
+    seconds: float
+    process: float
+    cpu: float
+    memory: float
+    requests: Counter[str]
+
+
+class Ours:
+    def __init__(self, root: Path, server: Server, access: Access, namespace: str) -> None:
+        self._root, self._access, self._namespace = root, access, namespace
+        self._url = server.fresh()
+        run_module(root, "endpoint_store", database_url=self._url)
+
+    def measure(self, count: int) -> list[Run]:
+        """From empty, with nothing to do, with one in a hundred changed, and with a look at each for what somebody changed."""
+        query(self._url, _ROWS.format(count=count))
+        some = max(1, count // 100)
+        runs = [self._run("from empty", count), self._run("nothing changed", 0)]
+        query(self._url, _CHANGE.format(count=some))
+        runs.append(self._run("1 % changed", some))
+        runs.append(self._run("drift", 0, drift=True))
+        return runs
+
+    def _run(self, what: str, changed: int, **options: Any) -> Run:
+        print(f"{time.strftime('%H:%M:%S')}  reconcile, {what}", file=sys.stderr, flush=True)
+        requests = Requests(self._access.kube)
+        done = run_module(
+            self._root,
+            "reconcile",
+            database_url=self._url,
+            deploy_mode="kserve",
+            kubeconfig=str(self._access.kubeconfig),
+            namespace=self._namespace,
+            timeout=3600,
+            **options,
+        )
+        written = sum(one["changed"] for one in done.result["endpoints"])
+        if written != changed or done.result.get("failed_endpoints"):
+            raise SystemExit(f"{what}: {written} endpoints were changed, not {changed}")
+        return Run(what, done.result["seconds"], done.process, done.cpu, done.memory, requests.since())

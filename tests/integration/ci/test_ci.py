@@ -213,7 +213,7 @@ def test_blue_green(rollout: Shell, served: Any) -> None:
     assert early.cases("error") == ["begin"]
     staged = rollout("-e", "model_version=2", playbook=stage)
     assert (staged.code, staged.result["ending"]) == (0, "staged"), staged.output
-    for _ in ("promotes", "has promoted"):
+    for _again in ("promotes", "has promoted"):
         done = rollout(playbook=promote)
         assert (done.code, done.result["ending"]) == (0, "promoted"), done.output
         assert done.cases("skipped") == done.cases("error") == []

@@ -101,7 +101,9 @@ class DeploymentApi:
         finally:
             connection.close()
 
-    def _handler(api) -> type[BaseHTTPRequestHandler]:  # noqa: N805 - self is the handler's
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        api = self  # in there, self is the handler
+
         class Handler(BaseHTTPRequestHandler):
             def _serve(self) -> None:
                 text = self.rfile.read(int(self.headers.get("Content-Length") or 0))

@@ -64,7 +64,7 @@ def test_a_server_that_ends_each_time_is_given_up() -> None:
 
 
 def test_ports_are_below_those_of_outgoing_connections() -> None:
-    for _ in range(20):
+    for _turn in range(20):
         ports = processes.free_run(6, distance=10_000)
         assert ports == list(range(ports[0], ports[0] + 6))
         assert ports[-1] + 10_000 < processes.OUTGOING

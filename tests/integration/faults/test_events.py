@@ -206,6 +206,7 @@ def test_the_database_goes_away_for_both(
     way = proxy()
     url = way.url(world.url)
     worker = work(database_url=url)
+    until(lambda: any("deploys to" in line for line in worker.lines()))
     source = Source(loop, jetstream, {**stream.options(), "database_url": url, "create": True, "relay": 0, "batch": 5})
     until(lambda: source.listening)
     names = [world.endpoint(f"demo-{number}", versions[0]) for number in range(60)]

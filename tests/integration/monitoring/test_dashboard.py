@@ -37,6 +37,11 @@ kube_pod_status_phase{namespace="ns",pod="sick-predictor-1",phase="Running"} 1
 kube_pod_status_scheduled{namespace="ns",pod="waiting-predictor-1",condition="false"} 1
 kube_pod_status_ready{namespace="ns",pod="unseen-predictor-1",condition="true"} 1
 """
+WORKER = """
+mlops_serving_worker_oldest_due_seconds 100000
+mlops_serving_worker_dead_letters 2
+mlops_serving_worker_events_unpublished 3
+"""
 
 
 def queue_proxy(at: int) -> str:
@@ -79,6 +84,7 @@ def targets() -> dict[str, dict[str, str]]:
         "/dark-gone": pod("dark", "1", 1),
         "/mute-model": pod("mute", "1", 1),
         "/kube-state": {},
+        "/worker": {"namespace": "workers"},
     }
 
 
@@ -99,7 +105,7 @@ def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Prometheus,
             for path, labels in targets().items()
         ],
     }
-    pages.pages["/kube-state"] = KUBE_STATE
+    pages.pages |= {"/kube-state": KUBE_STATE, "/worker": WORKER}
     server = Prometheus(folder / "server", configuration)
     wanted = {rule["alert"] for rule in written.rules if "alert" in rule}
     try:
@@ -137,6 +143,7 @@ def test_every_alert_is_a_sentence_about_somebody(busy: tuple[Prometheus, Writte
         for text in alert["annotations"].values():
             assert not re.search(r"\{\{|<no value>|<error|  |/ | /|\(\)", text.replace(" /targets", "")), text
         named = {alert["labels"].get(label) for label in ("inferenceservice", "revision", "pod")} - {None}
+        named = named or {alert["labels"]["namespace"]}  # of workers
         assert any(name in alert["annotations"]["summary"] for name in named), alert
 
 

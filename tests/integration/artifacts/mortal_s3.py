@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -29,6 +32,9 @@ class MortalS3:
         self._run("up", "--services", "s3", "--s3-port", str(self._port), "--buckets", "", "--binaries", binaries)
 
     def stop(self) -> None:
+        # Nobody wants its data any more, and asked politely it may take half a minute for them.
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid(), signal.SIGKILL)
         self._run("down", "--remove")
 
     def pid(self) -> int:

@@ -15,6 +15,7 @@ from .versions import STANDARD, normal_mode
 __all__ = ("Failure", "Observed", "TrafficTarget", "observe", "rolled_out", "to_be_stopped")
 
 _REVISION_LABEL = "serving.knative.dev/revision"
+_GPU = "nvidia.com/gpu"
 # A pod of this phase holds no GPU any more.
 _ENDED = ("Failed", "Succeeded")
 # KServe's reason for what is not ready because it was stopped (inference_service_status.go, StoppedISVCReason).
@@ -224,7 +225,7 @@ def _failures(
     configuration = conditions.get("PredictorConfigurationReady") or {}
     message = str(configuration.get("message") or "")
     # The condition names the revision that it is about; without the name it may be an earlier one's.
-    if configuration.get("status") == "False" and created and created in message:
+    if configuration.get("status") == "False" and created and created in message and not _waits_for_room(message):
         yield Failure(str(configuration.get("reason") or "RevisionFailed"), message, created)
     predictor = conditions.get("PredictorReady") or {}
     words = str(predictor.get("message") or "")
@@ -259,7 +260,7 @@ def _pod_failures(pod: dict[str, t.Any], revision: str | None) -> t.Iterator[Fai
     status = pod.get("status") or {}
     for condition in status.get("conditions") or ():
         message = str(condition.get("message") or "")
-        if condition.get("reason") == "Unschedulable" and "nvidia.com/gpu" in message:
+        if condition.get("reason") == "Unschedulable" and _GPU in message:
             yield Failure("NoGPU", message, revision)
     for container in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
         waiting = (container.get("state") or {}).get("waiting") or {}
@@ -269,6 +270,14 @@ def _pod_failures(pod: dict[str, t.Any], revision: str | None) -> t.Iterator[Fai
             if last.get("exitCode") is not None:
                 words = f"exit code {last['exitCode']}: {words}"
             yield Failure(waiting["reason"], f"container {container.get('name')}: {words}", revision)
+
+
+def _waits_for_room(message: str) -> bool:
+    """Knative calls a revision failed while the scheduler finds no node, and ready when one has come or has room again.
+
+    That is for an autoscaler of nodes, or for other pods to end: minutes at most. A GPU is another matter.
+    """
+    return "nodes are available: " in message and _GPU not in message
 
 
 def _last_line(text: t.Any) -> str:

@@ -414,6 +414,21 @@ class TestPods:
         status["conditions"][0]["message"] = "0/3 nodes are available: 3 Insufficient cpu."
         assert observe(KNATIVE, pods=[pod(status)]).failures == ()
 
+    def test_a_revision_without_room_waits_for_it(self) -> None:
+        """Knative calls it failed, and ready when an autoscaler has brought a node or other pods have ended."""
+
+        def told(words: str) -> tuple[Failure, ...]:
+            message = f'Revision "{R2}" failed with message: {words}.'
+            failed = with_condition(
+                KNATIVE, "PredictorConfigurationReady", status="False", reason="RevisionFailed", message=message
+            )
+            return observe(failed).failures
+
+        preemption = "preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod."
+        assert told(f"0/1 nodes are available: 1 Insufficient cpu. {preemption}") == ()
+        assert len(told("0/1 nodes are available: 1 Insufficient nvidia.com/gpu")) == 1
+        assert len(told("Container failed with: no such model")) == 1
+
     def test_standard_mode_looks_at_the_newest_template(self) -> None:
         old = pod(CRASH, revision=None, created="2026-01-01T10:00:00Z", template="old")
         new = pod({"phase": "Running"}, revision=None, created="2026-01-01T10:05:00Z", template="new")

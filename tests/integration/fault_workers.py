@@ -72,6 +72,10 @@ class Worker:
         self.stop()
         return self.answer()
 
+    def works(self) -> bool:
+        """Whether it has said where it deploys to: it has a connection to the store by then."""
+        return any("deploys to" in line for line in self.lines())
+
     def lines(self) -> list[str]:
         return self._told.read_text().splitlines() if self._told.exists() else []
 

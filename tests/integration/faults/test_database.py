@@ -78,7 +78,7 @@ def test_away_before_the_claim(world: Any, work: Work, proxy: Way, history: Any,
     """What is asked for meanwhile by others is done when the worker finds its way back, though nobody tells it again."""
     way = proxy()
     worker = work(database_url=way.url(world.url))
-    until(lambda: any("deploys to" in line for line in worker.lines()))
+    until(worker.works)
     way.away()
     names = [world.endpoint(f"demo-{number}", versions[0]) for number in range(20)]
     world.sql(FIRST)
@@ -163,7 +163,7 @@ def test_leases_end_by_the_databases_clock(world: Any, work: Work, proxy: Way, h
     lease = world.one("select extract(epoch from lease_until - now())::float8 as left, epoch from serving.deployment")
     assert 50 < lease["left"] <= 60
     fast = work(clock=300.0)
-    until(lambda: any("deploys to" in line for line in fast.lines()))
+    until(fast.works)
     world.endpoint("later", versions[0])
     world.sql(FIRST)
     until(lambda: ready(world, "later"))

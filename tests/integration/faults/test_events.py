@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,7 @@ def letters(world: Any) -> list[str]:
 def following(work: Work) -> Any:
     """A worker that is at work already; told of endpoints by the event source alone."""
     worker = work()
-    until(lambda: any("deploys to" in line for line in worker.lines()))
+    until(worker.works)
     return worker
 
 
@@ -144,7 +144,7 @@ def test_a_lost_one_is_made_up_for_within_a_sweep(
     taken_in.stop()
     period = 2
     worker = work(sweep=period)
-    until(lambda: any("deploys to" in line for line in worker.lines()))
+    until(worker.works)
     name = world.endpoint("demo", versions[0])
     began = time.monotonic()
     if how == "lost by the stream":
@@ -156,24 +156,42 @@ def test_a_lost_one_is_made_up_for_within_a_sweep(
     assert history.writes(name) == ["INSERT"]
 
 
+def place_of(statement: Statement, begun: int) -> int:
+    """1 before the first statement after those `begun`, 2 when the server has done it, 3 before the second ..."""
+    return 2 * (statement.number - begun) - 1 + statement.done
+
+
+def changed_once_each(play: Callable[[int, str], bool], world: Any, work: Work, history: Any, versions: Any) -> None:
+    """Plays the event of a change of model with a fault at every place, each with an endpoint of its own; it counts once each time.
+
+    :param play: gets the place and the endpoint; whether its fault came
+    """
+    names = [world.endpoint(f"demo-{number}", versions[0]) for number in range(40)]
+    following = work()
+    until(lambda: all(ready(world, f"demo-{number}") for number in range(40)))
+    count = climb(lambda place: play(place, names[place]), at_a_time=4)
+    assert count >= 4
+    for name in names[1 : count + 1]:
+        assert history.writes(name) == ["INSERT", "UPDATE", "UPDATE"]
+        assert history.shares(name, V2) == [0, 100]
+    assert letters(world) == []
+    assert following.end()["worked"]["failed"] == 0
+
+
 def test_the_database_breaks_at_any_statement_of_the_source(
     *, world: Any, loop: Loop, nats_url: str, jetstream: Any, work: Work, proxy: Way, history: Any, versions: Any
 ) -> None:
     """Before the server has the statement, or after it has committed: the event comes again, and counts once."""
-    names = [world.endpoint(f"demo-{number}", versions[0]) for number in range(40)]
-    following = work()
-    until(lambda: all(ready(world, f"demo-{number}") for number in range(40)))
 
-    def play(place: int) -> bool:
-        way, name = proxy(), names[place]
+    def play(place: int, name: str) -> bool:
+        way = proxy()
         stream = Stream(loop, nats_url)
         stream.open()
         begun = [0]
 
         def fault(statement: Statement) -> str | None:
             # What it asks at its start is not meant.
-            here = 2 * (statement.number - begun[0]) - 1 + statement.done
-            return "cut" if begun[0] and here == place and not way.struck else None
+            return "cut" if begun[0] and place_of(statement, begun[0]) == place and not way.struck else None
 
         way.fault = fault
         source = Source(
@@ -190,13 +208,7 @@ def test_the_database_breaks_at_any_statement_of_the_source(
         stream.close()
         return bool(way.struck)
 
-    count = climb(play, at_a_time=4)
-    assert count >= 4
-    for name in names[1 : count + 1]:
-        assert history.writes(name) == ["INSERT", "UPDATE", "UPDATE"]
-        assert history.shares(name, V2) == [0, 100]
-    assert letters(world) == []
-    assert following.end()["worked"]["failed"] == 0
+    changed_once_each(play, world, work, history, versions)
 
 
 def test_the_database_goes_away_for_both(
@@ -206,7 +218,7 @@ def test_the_database_goes_away_for_both(
     way = proxy()
     url = way.url(world.url)
     worker = work(database_url=url)
-    until(lambda: any("deploys to" in line for line in worker.lines()))
+    until(worker.works)
     source = Source(loop, jetstream, {**stream.options(), "database_url": url, "create": True, "relay": 0, "batch": 5})
     until(lambda: source.listening)
     names = [world.endpoint(f"demo-{number}", versions[0]) for number in range(60)]
@@ -337,12 +349,9 @@ def test_the_source_is_killed_at_any_statement(
     *, world: Any, loop: Loop, nats_url: str, work: Work, proxy: Way, history: Any, versions: Any, tmp_path: Path
 ) -> None:
     """A process that dies by SIGKILL before or after a statement of its batch; another one takes the event in, and it counts once."""
-    names = [world.endpoint(f"demo-{number}", versions[0]) for number in range(40)]
-    following = work()
-    until(lambda: all(ready(world, f"demo-{number}") for number in range(40)))
 
-    def play(place: int) -> bool:
-        way, name = proxy(), names[place]
+    def play(place: int, name: str) -> bool:
+        way = proxy()
         stream = Stream(loop, nats_url)
         stream.open()
         quick(stream)
@@ -351,7 +360,7 @@ def test_the_source_is_killed_at_any_statement(
 
         def fault(statement: Statement) -> str | None:
             # What it asks at its start is not meant.
-            if begun and not way.struck and 2 * (statement.number - begun[0]) - 1 + statement.done == place:
+            if begun and not way.struck and place_of(statement, begun[0]) == place:
                 mortal[0].kill()
                 mortal[0].wait()
                 return "cut"
@@ -376,13 +385,7 @@ def test_the_source_is_killed_at_any_statement(
             stream.close()
         return len(mortal) == 2
 
-    count = climb(play, at_a_time=4)
-    assert count >= 4
-    for name in names[1 : count + 1]:
-        assert history.writes(name) == ["INSERT", "UPDATE", "UPDATE"]
-        assert history.shares(name, V2) == [0, 100]
-    assert letters(world) == []
-    assert following.end()["worked"]["failed"] == 0
+    changed_once_each(play, world, work, history, versions)
 
 
 def beginning(options: dict[str, Any], output: Path) -> subprocess.Popen[bytes]:

@@ -41,11 +41,14 @@ class Kube:
         self._local = threading.local()
         self._kinds: dict[str, dict[str, tuple[str, bool]]] = {}
 
+    def connection(self, timeout: float | None) -> http.client.HTTPSConnection:
+        """One of the caller's own, for what is read as it comes."""
+        return http.client.HTTPSConnection(self._host, 6443, context=self._context, timeout=timeout)
+
     def _connection(self) -> http.client.HTTPSConnection:
         found: http.client.HTTPSConnection | None = getattr(self._local, "connection", None)
         if found is None:
-            found = http.client.HTTPSConnection(self._host, 6443, context=self._context, timeout=self._timeout)
-            self._local.connection = found
+            found = self._local.connection = self.connection(self._timeout)
         return found
 
     def raw(

@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from tools.bench.module_process import run_module
 from tools.bench.server import Server, query
 from tools.cluster.access import Access
+from tools.scale.progress import Watch
 from tools.scale.requests import Requests
 
 _ROWS = """
@@ -34,6 +35,7 @@ class Run:
     """:param seconds: of the engine; :param process: with the start of Python; :param memory: MiB of the largest process
 
     :param requests: for InferenceServices, by verb
+    :param written: seconds of the engine until the last one was created, None where nothing is
     """
 
     what: str
@@ -42,6 +44,7 @@ class Run:
     cpu: float
     memory: float
     requests: Counter[str]
+    written: float | None = None
 
 
 class Ours:
@@ -54,7 +57,12 @@ class Ours:
         """From empty, with nothing to do, with one in a hundred changed, and with a look at each for what somebody changed."""
         query(self._url, _ROWS.format(count=count))
         some = max(1, count // 100)
-        runs = [self._run("from empty", count), self._run("nothing changed", 0)]
+        with Watch(self._access.kube, self._namespace) as watch:
+            first = self._run("from empty", count)
+            seen = watch.wait(count)
+        # The watch began with the process, the engine after the start of Python.
+        runs = [replace(first, written=(seen.created or 0.0) - (first.process - first.seconds))]
+        runs.append(self._run("nothing changed", 0))
         query(self._url, _CHANGE.format(count=some))
         runs.append(self._run("1 % changed", some))
         runs.append(self._run("drift", 0, drift=True))

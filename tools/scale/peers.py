@@ -25,12 +25,18 @@ _PLAY = """
         apply: true
         server_side_apply: {field_manager: peer, force_conflicts: true}
 """
-_LOOP = _PLAY + """        definition: "{{ item }}"
+_LOOP = (
+    _PLAY
+    + """        definition: "{{ item }}"
       loop: "{{ lookup('file', documents) | from_json }}"
       loop_control: {label: "{{ item.metadata.name }}"}
 """
-_FILE = _PLAY + """        src: "{{ documents_yaml }}"
+)
+_FILE = (
+    _PLAY
+    + """        src: "{{ documents_yaml }}"
 """
+)
 
 
 class Peers:
@@ -66,9 +72,7 @@ class Peers:
         print(f"{time.strftime('%H:%M:%S')}  {Path(command[0]).name} {command[-1]}", file=sys.stderr, flush=True)
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "K8S_AUTH_"))}
         began = time.perf_counter()
-        answer = subprocess.run(
-            command, cwd=self._folder, env=kept, capture_output=True, text=True, check=False
-        )
+        answer = subprocess.run(command, cwd=self._folder, env=kept, capture_output=True, text=True, check=False)
         if answer.returncode:
             raise SystemExit(f"{' '.join(command)} failed:\n{answer.stdout[-3000:]}{answer.stderr[-3000:]}")
         return time.perf_counter() - began

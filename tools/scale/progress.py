@@ -1,0 +1,81 @@
+"""When the last of many was written, and when KServe had stopped the last: as a watch beside them sees it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import threading
+import time
+from dataclasses import dataclass
+from types import TracebackType
+
+from tools.cluster.kube import Json, Kube
+from tools.scale.raw import SERVICES
+
+
+@dataclass
+class Progress:
+    """Seconds since the watch began, None for what was not seen: of the last one created and of the last one stopped."""
+
+    created: float | None = None
+    stopped: float | None = None
+
+
+class Watch:
+    """Of a namespace that holds none yet, from entering this to leaving it; leave after `wait`."""
+
+    def __init__(self, kube: Kube, namespace: str) -> None:
+        self._connection = kube.connection(timeout=None)
+        self._path = SERVICES.format(namespace) + "?watch=true&timeoutSeconds=7200"
+        self._created: set[str] = set()
+        self._stopped: set[str] = set()
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+        self.progress = Progress()
+
+    def __enter__(self) -> Watch:
+        self._connection.request("GET", self._path)
+        self._answer = self._connection.getresponse()
+        if self._answer.status != 200:
+            raise SystemExit(f"GET {self._path} was answered with {self._answer.status}")
+        self.began = time.perf_counter()
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # Closing alone would wait for the reader; the next read ends at once after a shutdown.
+        if self._connection.sock is not None:
+            self._connection.sock.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
+        self._connection.close()
+
+    def wait(self, count: int, seconds: float = 3600) -> Progress:
+        """Until KServe has stopped `count` of them."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: len(self._stopped) >= count, seconds):
+                raise SystemExit(f"KServe stopped {len(self._stopped)} of {count} in {seconds:.0f} s")
+            return self.progress
+
+    def _look(self) -> None:
+        try:
+            for line in self._answer:
+                self._take(json.loads(line)["object"], time.perf_counter() - self.began)
+        except (OSError, ValueError, http.client.HTTPException, AttributeError):
+            return  # it was left
+
+    def _take(self, service: Json, now: float) -> None:
+        name = service["metadata"]["name"]
+        conditions = (service.get("status") or {}).get("conditions") or ()
+        with self._changed:
+            if name not in self._created:
+                self._created.add(name)
+                self.progress.created = now
+            if name not in self._stopped and any(
+                one["type"] == "Stopped" and one["status"] == "True" for one in conditions
+            ):
+                self._stopped.add(name)
+                self.progress.stopped = now
+            self._changed.notify_all()

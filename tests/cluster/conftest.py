@@ -36,7 +36,15 @@ from tools.cluster.layout import Home
 
 LANES = ("common", "own")
 # Files whose tests touch nothing outside of their own namespaces: the second lane goes on with them, so that both end together.
-NAMESPACED = ("test_deploy.py", "test_drift.py", "test_publish.py", "test_rulebook.py", "test_worker_role.py")
+NAMESPACED = (
+    "test_deploy.py",
+    "test_drift.py",
+    "test_faults.py",
+    "test_publish.py",
+    "test_rulebook.py",
+    "test_stopped.py",
+    "test_worker_role.py",
+)
 TENANT = {"mlops-saas.io/tenant": "true"}
 
 

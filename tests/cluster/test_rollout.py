@@ -199,9 +199,9 @@ def test_an_edit_stops_it_and_a_second_rollout_is_refused(desk: Desk) -> None:
     serve(desk)
     candidate(desk)
     with desk.load("demo", rate=RATE):
-        held = rollout(desk, model_version=2, until=5)
+        held = rollout(desk, model_version=2, steps=[20, 50], until=20)
         assert held["state"] == "paused"
-        assert held["rollout"]["share"] == 5
+        assert held["rollout"]["share"] == 20
         desk.version(3, publish(desk.cluster, 3))
         refused = rollout(desk, fails=True, model_version=3)
         assert "another rollout is active" in refused["msg"]

@@ -58,7 +58,7 @@ dev-stack-down: run-venv ## stop them; their data stay
 
 # Tests
 
-.PHONY: test test-cluster cluster-test-build lint sanity importer unit integration integration-worker integration-doors molecule molecule-cluster bench judge-table soak soak-faults scale soak-install test-upgrade demo-twice resolve kubeflow-test environments images test-matrix
+.PHONY: test test-cluster cluster-test-build lint sanity importer unit integration integration-worker integration-doors molecule molecule-cluster bench judge-table soak soak-faults scale soak-install pictures test-upgrade demo-twice resolve kubeflow-test environments images test-matrix
 test: venv ## every tier, several at a time, with a table at the end; TIERS="unit lint" for some
 	@$(BIN)/python tools/dev/run_tiers.py $(TIERS)
 
@@ -113,6 +113,9 @@ scale: venv ## 1,000 and 10,000 endpoints on a real API server, others beside it
 
 soak-install: cluster-test-build ## install each mode on a bare cluster, killed once in each role
 	@MLOPS_INSTALL_SOAK=true $(BIN)/pytest tests/cluster/test_install.py tests/cluster/test_guardrails.py -rA
+
+pictures: venv ## docs/images: the console and the report of a canary that is played in simulate (needs Debian's chromium)
+	@$(BIN)/python -m tools.pictures
 
 test-upgrade: export CLUSTER_TEST_GROUPS := all,kserve-previous
 test-upgrade: cluster-test-build ## KServe upgraded from an older release while endpoints serve, on a bare cluster (not part of test; builds that release first)

@@ -1,0 +1,1 @@
+"""Pictures of a real roll-out, for the documentation."""

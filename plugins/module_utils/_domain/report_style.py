@@ -135,7 +135,7 @@ tr.bad td,tr.bad th{{background:var(--bad-fill)}}
 tr.bad th:first-child{{box-shadow:inset 4px 0 var(--bad)}}
 tr>:first-child{{padding-left:10px}}
 .no{{display:inline-block;min-width:22px;height:22px;line-height:20px;padding:0 4px;border:1.5px solid var(--plain);border-radius:11px;text-align:center;
-font-weight:700;font-size:12px}}
+font-weight:700;font-size:12px;white-space:nowrap}}
 .no.good{{background:var(--good);border-color:var(--good);color:var(--on-mark)}}
 .no.bad{{background:var(--bad);border-color:var(--bad);color:var(--on-mark);border-radius:4px}}
 .no.warn{{background:var(--warn);border-color:var(--warn);color:var(--on-mark)}}

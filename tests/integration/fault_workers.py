@@ -76,6 +76,10 @@ class Worker:
         """Whether it has said where it deploys to: it has a connection to the store by then."""
         return any("deploys to" in line for line in self.lines())
 
+    def stops(self) -> bool:
+        """Whether it has said that it was asked to stop: nothing new is begun from then on."""
+        return any("asked to stop" in line for line in self.lines())
+
     def lines(self) -> list[str]:
         return self._told.read_text().splitlines() if self._told.exists() else []
 

@@ -78,6 +78,7 @@ class _Following:
             sweep=float(module.params["sweep"]),
             before_sweep=self._note_time,
             say=lambda sentence: self._lines.say(sentence, event="worker.interrupted", level="warning"),
+            on_stop=lambda: self._lines.say("asked to stop: gives back what is in hand", event="worker.stopping"),
         )
 
     def __enter__(self) -> _Following:

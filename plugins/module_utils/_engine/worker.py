@@ -43,6 +43,7 @@ class Worker:
     :param sweep: seconds between two looks at all endpoints
     :param before_sweep: called before each of them
     :param say: told in a sentence what went wrong and that it is over
+    :param on_stop: called when the run has been told to stop, before it has
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Worker:
         sweep: float = 30.0,
         before_sweep: t.Callable[[], None] = lambda: None,
         say: t.Callable[[str], None] = lambda sentence: None,
+        on_stop: t.Callable[[], None] = lambda: None,
         first_pause: float = _FIRST_PAUSE,
     ) -> None:
         self._open_listener = open_listener
@@ -60,6 +62,7 @@ class Worker:
         self._sweep = sweep
         self._before_sweep = before_sweep
         self._say = say
+        self._on_stop = on_stop
         self._first_pause = first_pause
         self._stopped = threading.Event()
         self.swept_at: float | None = None
@@ -106,6 +109,8 @@ class Worker:
                     self._hear(listener, run)
             finally:
                 run.stop()
+                if self._stopped.is_set():
+                    self._on_stop()
                 thread.join()
             if ended and ended[0] is not None:
                 raise ended[0]

@@ -147,8 +147,11 @@ def test_ended_before_any_statement(
                 strike.worker.send(sent)
                 return "cut"
             strike.worker.stop()
-            # It looks for the signal twice a second; in the meantime it would be at its end.
-            time.sleep(0.6)
+            # It looks for the signal twice a second; in the meantime it would be at its end. Before it follows it does not look, and the
+            # statement between the two is its own.
+            end = time.monotonic() + (2 if strike.worker.works() else 0.1)
+            while not (strike.worker.stops() or strike.worker.over(0.02)) and time.monotonic() < end:
+                pass
             return None
 
         strike = Strike(way, place, act)

@@ -109,6 +109,7 @@ class TestLines:
         assert [line["event"] for line in log.lines if line["event"].startswith("worker.")] == [
             "worker.started",
             "worker.cluster",
+            "worker.stopping",
             "worker.stopped",
         ]
 

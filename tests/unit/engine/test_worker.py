@@ -49,12 +49,14 @@ class Bench:
         self.opened = self.closed = self.listening = 0
         self.away = False
         self.said: list[str] = []
+        self.stops = 0
         self.error: BaseException | None = None
         self.worker = Worker(
             lambda: Listener(self),
             lambda: self.world.reconciler(follow=True),
             sweep=sweep,
             say=self.said.append,
+            on_stop=self._stops,
             first_pause=0.01,
         )
         self.thread = threading.Thread(target=self._run, daemon=True)
@@ -64,6 +66,9 @@ class Bench:
             self.worker.run()
         except BaseException as error:
             self.error = error
+
+    def _stops(self) -> None:
+        self.stops += 1
 
     def __enter__(self) -> Bench:
         self.thread.start()
@@ -117,6 +122,8 @@ def test_it_waits_for_a_store_that_is_away_and_then_looks_at_all() -> None:
         assert "the connection was lost" in bench.said[0]
         assert "Trying again in" in bench.said[0]
         assert bench.listening == 2
+        assert bench.stops == 0
+    assert bench.stops == 1
 
 
 def test_a_run_that_loses_the_store_is_followed_by_another() -> None:

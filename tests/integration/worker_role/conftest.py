@@ -25,12 +25,12 @@ FURTHER = "further-s3cret"
 class Host:
     """Folders in the place of a machine's."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, name: str = "deploy-worker") -> None:
         self.folder = folder
         self.files = folder / "etc"
         self.units = folder / "units"
-        self.unit = self.units / "deploy-worker.service"
-        self.environment = self.files / "deploy-worker.env"
+        self.unit = self.units / f"{name}.service"
+        self.environment = self.files / f"{name}.env"
 
     def role(self, *flags: str, fails: bool = False, own: dict[str, str] | None = None, **variables: Any) -> Shown:
         given = {

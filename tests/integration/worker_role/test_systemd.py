@@ -16,10 +16,26 @@ from typing import Any
 import pytest
 
 from .conftest import DATABASE_URL, FURTHER, NATS_URL, PASSWORD, Host
+from .unit_life import CHANGED_NATS_URL, FILES, PLATFORM, Life
 
-SECRETS = (DATABASE_URL, PASSWORD, "p$HOME", "n4ts-s3cret", FURTHER)
+SECRETS = (DATABASE_URL, PASSWORD, "p$HOME", "n4ts-s3cret", FURTHER, "0ther-secret")
 # systemd-analyze's own word for it is OK up to 4.9; everything that is left open here has its reason in the unit.
 EXPOSURE = 2.0
+
+
+@pytest.fixture(scope="module")
+def life(tmp_path_factory: pytest.TempPathFactory) -> Life:
+    """Only read: each test looks at another side of the same runs."""
+    return Life(tmp_path_factory.mktemp("life"))
+
+
+@pytest.fixture(scope="module")
+def of_a_user(tmp_path_factory: pytest.TempPathFactory) -> Host:
+    """A system's unit with a user of its own, and variables of the role on top of the platform's. Only read."""
+    host = Host(tmp_path_factory.mktemp("of-a-user"))
+    over = {"deploy_worker_kserve_name_prefix": "other", "deploy_worker_drift": True, "deploy_worker_sweep": 9}
+    host.role(own=PLATFORM, **FILES, **over, deploy_worker_user="mlops", deploy_worker_group="mlops")
+    return host
 
 
 def mode(path: Path) -> int:
@@ -30,68 +46,77 @@ def lines(host: Host) -> list[str]:
     return host.unit.read_text().splitlines()
 
 
-def test_it_is_written_once_and_taken_away_again(host: Host) -> None:
-    shown = host.role("--check", "--diff")
-    assert shown.changed > 0
-    assert not host.files.exists()
-    assert not host.units.exists()
+def test_it_is_written_once(life: Life) -> None:
+    assert life.check.shown.changed > 0
+    assert not life.check.host.files.exists()
+    assert not life.check.host.units.exists()
 
-    first = host.role("-vvv", "--diff")
-    assert first.changed > 0
-    assert "written and not started: deploy_worker_start is never" in first.output
-    assert host.role().changed == 0
-    assert (mode(host.environment), mode(host.unit)) == (0o600, 0o644)
-    assert sorted(path.name for path in host.files.iterdir()) == [
+    first = life.first.host
+    assert life.first.shown.changed > 0
+    assert life.again.shown.changed == 0
+    for host in (first, life.again.host, life.changed.host):
+        assert (mode(host.environment), mode(host.unit)) == (0o600, 0o644)
+    assert sorted(path.name for path in first.files.iterdir()) == [
         "deploy-worker.env",
         "deploy-worker.inventory.yml",
         "deploy-worker.vars.yml",
     ]
 
-    host.role(deploy_worker_name="second")
-    assert host.role(deploy_worker_state="absent").changed > 0
-    assert sorted(path.name for path in host.units.iterdir()) == ["second.service"]
-    assert host.role(deploy_worker_state="absent").changed == 0
-    host.role(deploy_worker_state="absent", deploy_worker_name="second")
-    assert not host.files.exists()
+
+def test_it_is_taken_away_again_and_no_other(life: Life) -> None:
+    assert len(list(life.second.host.units.iterdir())) == 2
+    assert life.absent.shown.changed > 0
+    assert sorted(path.name for path in life.absent.host.units.iterdir()) == ["second.service"]
+    assert sorted(path.name for path in life.absent.host.files.iterdir()) == [
+        "second.env",
+        "second.inventory.yml",
+        "second.vars.yml",
+    ]
+    assert life.absent_again.shown.changed == 0
+    assert not life.second_absent.host.files.exists()
 
 
-def test_secrets_are_in_one_file_that_only_root_reads(host: Host) -> None:
-    first = host.role("-vvv", "--diff")
-    changed = host.role("-vvv", "--diff", own={"NATS_URL": NATS_URL + ",nats://other:0ther-secret@nats.example"})
-    assert changed.changed == 1
-    others = [path.read_text() for path in (host.unit, *host.files.iterdir()) if path != host.environment]
-    for text in (first.output, changed.output, *others):
-        assert [secret for secret in (*SECRETS, "0ther-secret") if secret in text] == []
+def test_systemd_is_asked_to_start_it_and_again_after_a_change(life: Life) -> None:
+    assert life.check.asked == ""
+    assert "daemon-reload" in life.first.asked
+    assert "enable deploy-worker.service" in life.first.asked
+    assert "start deploy-worker.service" in life.first.asked
+    assert "start deploy-worker.service" not in life.again.asked
+    assert "restart deploy-worker.service" in life.changed.asked
+    assert "stop deploy-worker.service" in life.absent.asked
+    assert life.absent_again.asked == ""
+
+
+def test_it_says_that_it_was_not_started(life: Life) -> None:
+    assert "written and not started: deploy_worker_start is never" in life.second.shown.output
+    assert life.second.asked == ""
+
+
+def test_secrets_are_in_one_file_that_only_root_reads(life: Life) -> None:
+    for step in (life.first, life.changed):
+        others = [
+            path.read_text() for path in (step.host.unit, *step.host.files.iterdir()) if path != step.host.environment
+        ]
+        for text in (step.shown.output, *others):
+            assert [secret for secret in SECRETS if secret in text] == []
+    assert life.first.host.variable("NATS_URL") == NATS_URL
+    host = life.changed.host
     assert host.variable("DATABASE_URL") == DATABASE_URL
-    assert host.variable("NATS_URL") == NATS_URL + ",nats://other:0ther-secret@nats.example"
+    assert host.variable("NATS_URL") == CHANGED_NATS_URL
     assert host.variable("FURTHER") == FURTHER
+    # The environment, and that systemd was asked to start it again.
+    assert life.changed.shown.changed == 2
 
 
-def test_the_platforms_variables_mean_the_same(host: Host) -> None:
-    own = {
-        "DEPLOY_MODE": "k8s",
-        "KSERVE_NAMESPACE": "tenant-{tenant_id}",
-        "KSERVE_NAME_PREFIX": "ep",
-        "DEPLOY_TIMEOUT_SECONDS": "77",
-    }
-    host.role(own=own)
-    assert {name: host.variable(name) for name in own} == own
-    host.role(own=own, deploy_worker_kserve_name_prefix="other", deploy_worker_drift=True, deploy_worker_sweep=9)
-    assert host.variable("KSERVE_NAME_PREFIX") == "other"
-    found = {name: host.variable(name) for name in ("WORKER_DRIFT", "WORKER_DRIFT_EVERY", "WORKER_SWEEP")}
+def test_the_platforms_variables_mean_the_same(life: Life, of_a_user: Host) -> None:
+    second = life.second.host
+    assert {name: second.variable(name) for name in PLATFORM} == PLATFORM
+    assert of_a_user.variable("KSERVE_NAME_PREFIX") == "other"
+    found = {name: of_a_user.variable(name) for name in ("WORKER_DRIFT", "WORKER_DRIFT_EVERY", "WORKER_SWEEP")}
     assert found == {"WORKER_DRIFT": "true", "WORKER_DRIFT_EVERY": "300", "WORKER_SWEEP": "9"}
 
 
-VARIANTS: list[dict[str, Any]] = [
-    {"deploy_worker_nats_credentials_file": "/etc/nats/worker.creds", "deploy_worker_kubeconfig": "/etc/kubeconfig"},
-    {"deploy_worker_events": False},
-    {"deploy_worker_user": "root", "deploy_worker_group": "root"},
-]
-
-
-@pytest.mark.parametrize("variant", VARIANTS, ids=["events", "no-events", "user-of-its-own"])
-def test_systemd_takes_the_unit_and_finds_it_closed(host: Host, variant: dict[str, Any]) -> None:
-    host.role(**variant)
+def judge(host: Host, exposure: float = EXPOSURE) -> None:
     judged = host.analyze("verify", "--man=no", str(host.unit))
     assert (judged.returncode, judged.stdout, judged.stderr) == (0, "", "")
     closed = host.analyze(
@@ -99,10 +124,27 @@ def test_systemd_takes_the_unit_and_finds_it_closed(host: Host, variant: dict[st
     )
     found = re.search(r"exposure level for \S+: ([0-9.]+)", closed.stdout)
     assert found, closed.stdout + closed.stderr
-    # As root there is one point that cannot be had: the user.
-    assert float(found[1]) <= (EXPOSURE if variant.get("deploy_worker_user") != "root" else EXPOSURE + 0.5), (
-        closed.stdout
-    )
+    assert float(found[1]) <= exposure, closed.stdout
+
+
+def test_systemd_takes_the_unit_and_finds_it_closed(life: Life) -> None:
+    judge(life.first.host)
+    assert any("/ansible-rulebook" in line for line in lines(life.first.host) if line.startswith("ExecStart="))
+
+
+def test_systemd_takes_the_unit_without_events_and_finds_it_closed(life: Life) -> None:
+    judge(life.second.host)
+    assert any("mlops.serving.worker" in line for line in lines(life.second.host) if line.startswith("ExecStart="))
+
+
+def test_systemd_takes_the_unit_of_a_user_of_its_own_and_finds_it_closed(of_a_user: Host, tmp_path: Path) -> None:
+    judge(of_a_user)
+    assert [line for line in lines(of_a_user) if line.endswith("=mlops")] == ["User=mlops", "Group=mlops"]
+    # As root, which is the same unit but for the name; there is one point that cannot be had: the user.
+    root = Host(tmp_path)
+    root.units.mkdir()
+    root.unit.write_text(of_a_user.unit.read_text().replace("User=mlops\nGroup=mlops", "User=root\nGroup=root"))
+    judge(root, EXPOSURE + 0.5)
 
 
 def test_a_unit_of_a_user(host: Host) -> None:
@@ -113,20 +155,14 @@ def test_a_unit_of_a_user(host: Host) -> None:
     assert not [line for line in lines(host) if line.startswith(("User=", "DynamicUser=", "ProtectSystem="))]
 
 
-def test_a_broken_unit_would_be_found(host: Host) -> None:
-    host.role()
-    host.unit.write_text(host.unit.read_text().replace("ansible-rulebook", "no-such-program"))
+def test_a_broken_unit_would_be_found(life: Life, host: Host) -> None:
+    host.units.mkdir()
+    host.unit.write_text(life.first.host.unit.read_text().replace("ansible-rulebook", "no-such-program"))
     assert "no-such-program" in host.analyze("verify", "--man=no", str(host.unit)).stderr
 
 
-def test_the_whole_group_is_ended_and_a_user_of_systemd_gets_its_files(host: Host) -> None:
-    files = {
-        "deploy_worker_nats_credentials_file": "/etc/nats/worker.creds",
-        "deploy_worker_kubeconfig": "/etc/kubeconfig",
-        "deploy_worker_nats_create": True,
-        "deploy_worker_variables": {"nats_stream": "OTHER"},
-    }
-    host.role(**files, deploy_worker_stop_seconds=40)
+def test_the_whole_group_is_ended_and_a_user_of_systemd_gets_its_files(life: Life, of_a_user: Host) -> None:
+    host = life.first.host
     wanted = [
         *("KillMode=control-group", "Restart=always", "TimeoutStopSec=40", "DynamicUser=yes"),
         "LoadCredential=kubeconfig:/etc/kubeconfig",
@@ -141,10 +177,9 @@ def test_the_whole_group_is_ended_and_a_user_of_systemd_gets_its_files(host: Hos
     }
     assert host.variable("K8S_AUTH_KUBECONFIG") == f"{place}/kubeconfig"
 
-    host.role(**files, deploy_worker_user="mlops")
-    assert "User=mlops" in lines(host)
-    assert "LoadCredential" not in host.unit.read_text()
-    assert host.variable("K8S_AUTH_KUBECONFIG") == "/etc/kubeconfig"
+    assert "User=mlops" in lines(of_a_user)
+    assert "LoadCredential" not in of_a_user.unit.read_text()
+    assert of_a_user.variable("K8S_AUTH_KUBECONFIG") == "/etc/kubeconfig"
 
 
 REFUSALS: list[tuple[dict[str, Any], dict[str, str], str]] = [
@@ -172,49 +207,13 @@ def test_what_cannot_work_is_refused_and_writes_nothing(
     assert not host.units.exists()
 
 
-# Notes what it is asked for; `show` is how Ansible looks at a unit.
-SYSTEMCTL = """#!/bin/sh
-echo "$*" >> {log}
-case "$*" in
-  *show*) printf 'Id=deploy-worker.service\\nLoadState=loaded\\nActiveState=%s\\nUnitFileState=%s\\n' "$(cat {state})" disabled ;;
-  *is-enabled*) echo disabled; exit 1 ;;
-  start*|restart*) echo active > {state} ;;
-  stop*) echo inactive > {state} ;;
-esac
-"""
-
-
-def test_systemd_is_asked_to_start_it_and_again_after_a_change(host: Host) -> None:
-    programs, log, state = host.folder / "bin", host.folder / "log", host.folder / "state"
-    programs.mkdir()
-    state.write_text("inactive\n")
-    (programs / "systemctl").write_text(SYSTEMCTL.format(log=log, state=state))
-    (programs / "systemctl").chmod(0o755)
-    own = {"PATH": f"{programs}:/usr/local/bin:/usr/bin:/bin", "XDG_RUNTIME_DIR": str(host.folder)}
-    runs = {"deploy_worker_start": "auto", "__deploy_worker_systemd": str(host.folder)}
-
-    def asked(**variables: Any) -> str:
-        log.write_text("")
-        host.role(own=own, **runs, **variables)
-        return log.read_text()
-
-    first = asked()
-    assert "daemon-reload" in first
-    assert "enable deploy-worker.service" in first
-    assert "start deploy-worker.service" in first
-    assert "restart deploy-worker.service" not in asked()
-    assert "restart deploy-worker.service" in asked(deploy_worker_timeout=99)
-    assert "stop deploy-worker.service" in asked(deploy_worker_state="absent")
-    assert not host.unit.exists()
-
-
-def test_the_worker_works_with_the_units_environment_and_filter(host: Host, world: Any) -> None:
+def test_the_worker_works_with_the_units_environment_and_filter(life: Life, world: Any, tmp_path: Path) -> None:
     """The sets of calls are the unit's; Ansible starts, deploys and ends under them. With Java it was tried by hand."""
     (version,) = world.model("s3://models/add_sub/1/")
     world.endpoint("demo", version)
-    host.role(deploy_worker_events=False)
-    state = host.folder / "state"
-    place = state / "mlops-serving" / "deploy-worker"
+    host = life.second.host
+    state = tmp_path / "state"
+    place = state / "mlops-serving" / "second"
     place.mkdir(parents=True)
     given = dict(
         line.removeprefix("Environment=").strip('"').replace("%S", str(state)).split("=", 1)

@@ -58,7 +58,7 @@ dev-stack-down: run-venv ## stop them; their data stay
 
 # Tests
 
-.PHONY: test test-cluster cluster-test-build lint sanity importer unit integration integration-worker integration-doors molecule molecule-cluster bench judge-table soak soak-faults scale soak-install pictures test-upgrade demo-twice resolve kubeflow-test environments images test-matrix
+.PHONY: test test-cluster cluster-test-build lint sanity importer unit integration integration-worker integration-doors molecule molecule-cluster bench judge-table soak soak-faults scale soak-install pictures test-upgrade demo-twice oldest resolve kubeflow-test environments images test-matrix
 test: venv ## every tier, several at a time, with a table at the end; TIERS="unit lint" for some
 	@$(BIN)/python tools/dev/run_tiers.py $(TIERS)
 
@@ -133,7 +133,10 @@ images: venv ## both environments as images, mlops-serving-ee and mlops-serving-
 resolve: venv ## what pip makes of the floors, without limits from here
 	@tools/dev/resolve
 
-test-matrix: $(LINK) ## unit tests and a smoke playbook on the oldest and the newest ansible-core
+oldest: $(LINK) ## modules, store and bucket with the oldest ansible-core and the oldest clients
+	@MATRIX_TESTS="tests/unit/ansible tests/unit/adapters tests/integration/store tests/integration/artifacts" tools/dev/matrix 3.10,3.11,3.12:2.16:oldest
+
+test-matrix: $(LINK) ## plugins, store, bucket and a playbook on ansible-core 2.16, 2.19, 2.20 and 2.21, with the oldest and the newest clients
 	@tools/dev/matrix
 
 .PHONY: test-awx
@@ -143,7 +146,7 @@ test-awx: venv ## the definitions for AWX against awx.awx itself (fetches a whee
 
 .PHONY: test-install-oldest
 test-install-oldest: $(LINK) cluster-test-build ## both modes installed by the oldest ansible-core that is supported, on a bare cluster (not part of test)
-	@MATRIX_TESTS="tests/cluster/test_install.py -rA" tools/dev/matrix 3.10:2.16
+	@MATRIX_CLUSTER="tests/cluster/test_install.py -rA" tools/dev/matrix 3.10:2.16
 
 .PHONY: kubeflow-test
 kubeflow-test: ## the SDK of Kubeflow Pipelines reads kubeflow/pipelines, in an environment of its own

@@ -31,6 +31,7 @@ TIERS = (
     "lint",
     "unit",
     "importer",
+    "oldest",
     "kubeflow-test",
     "resolve",
 )

@@ -165,7 +165,7 @@ endpoints:
           description: Why the last attempt failed, null when it did not.
           type: str
         attempts:
-          description: How many attempts have failed in a row.
+          description: How many attempts at this intent have failed in a row.
           type: int
         next_attempt_at:
           description: When a worker tries again.

@@ -92,7 +92,8 @@ with kept as (
         (endpoint_id, tenant_id, project_id, endpoint_name, attempted_hash, last_error, attempts, observed_at)
     values (%(id)s, %(tenant_id)s, %(project_id)s, %(name)s, %(intent_hash)s, %(why)s, 1, now())
     on conflict (endpoint_id) do update set
-        attempted_hash = excluded.attempted_hash, last_error = excluded.last_error, attempts = d.attempts + 1, observed_at = now()
+        attempted_hash = excluded.attempted_hash, last_error = excluded.last_error, observed_at = now(),
+        attempts = 1 + case when d.attempted_hash = excluded.attempted_hash then d.attempts else 0 end
     returning d.endpoint_id, {DEPLOYED} as deployed
 )
 update endpoints e set status = 'ERROR' from kept

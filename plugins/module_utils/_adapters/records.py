@@ -13,8 +13,10 @@ from .claims import Claim, lost
 from .leases import Leases
 from .postgres import json_value
 
+# How often this intent has failed before: another one begins anew.
+_TRIED = "case when d.attempted_hash = %(hash)s then d.attempts else 0 end"
 # After a failure the next attempt of a patient worker: 15 s, 30 s, 1 min ... at most an hour later.
-_BACKOFF = "make_interval(secs => least(3600, 15 * 2 ^ least(d.attempts, 10)))"
+_BACKOFF = f"make_interval(secs => least(3600, 15 * 2 ^ least({_TRIED}, 10)))"
 # A rollout keeps its endpoint between one intent and the next.
 _DONE = """
     lease_owner = case when %(keep)s then d.lease_owner end, lease_until = case when %(keep)s then d.lease_until end, observed_at = now(),
@@ -62,7 +64,7 @@ select endpoint_id from mine
 _FAILED = f"""
 with mine as (
     update serving.deployment d set
-        attempted_hash = %(hash)s, last_error = %(message)s, attempts = d.attempts + 1, next_attempt_at = now() + {_BACKOFF},
+        attempted_hash = %(hash)s, last_error = %(message)s, attempts = {_TRIED} + 1, next_attempt_at = now() + {_BACKOFF},
         warnings = coalesce(%(warnings)s, d.warnings), {_DONE}
     {_MINE}
 ), shown as (

@@ -270,6 +270,22 @@ def test_a_failure_is_not_tried_again_in_the_same_run_nor_too_early_by_a_worker(
     assert len(claim(store)) == 1
 
 
+def test_failures_are_counted_for_each_intent_and_not_for_the_endpoint(store: Store, rows: Any, version: str) -> None:
+    endpoint = rows.endpoint(version=version)
+
+    def failed() -> tuple[int, int]:
+        """How often, and the seconds until a worker tries it again."""
+        began = store.now()
+        [held] = claim(store)
+        store.record_failed(held, "no such model", serving=False)
+        row = rows.deployment(endpoint)
+        return row["attempts"], round(row["next_attempt_at"].timestamp() - began)
+
+    assert [failed(), failed(), failed()] == [(1, 15), (2, 30), (3, 60)]
+    rows.set(endpoint, "runtime = 'kserve-triton'")
+    assert [failed(), failed()] == [(1, 15), (2, 30)]
+
+
 def test_everything_looks_at_each_endpoint_once_in_a_run(store: Store, rows: Any, version: str) -> None:
     rows.endpoint(version=version)
     converge(store, claim(store)[0])

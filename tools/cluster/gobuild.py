@@ -38,6 +38,9 @@ def environment(home: Home) -> dict[str, str]:
         "GOWORK": "off",
         "GOCACHE": os.environ.get("GOCACHE") or str(home.go_build),
         "GOMODCACHE": os.environ.get("GOMODCACHE") or str(home.go_modules),
+        # The compiler spends a fifth of its processor time on its own garbage otherwise; what large packages then take is limited.
+        "GOGC": "400",
+        "GOMEMLIMIT": "2GiB",
     }
 
 

@@ -77,7 +77,7 @@ def form(request: pytest.FixtureRequest, cluster: Access, roles: RoleRuns) -> t.
     assert refusal(cluster, isvc(space.name, percent=150)), "the role returns when the policy is in force"
     yield request.param
     assert roles("serving_guardrails", serving_guardrails_state="absent").changed == 1
-    wait_for(lambda: refusal(cluster, isvc(space.name, percent=150)), lambda said: not said, timeout=30, what="its end")
+    wait_for(lambda: refusal(cluster, isvc(space.name, percent=150)), lambda said: not said, timeout=90, what="its end")
     remove_space(cluster, space.name)
 
 
@@ -142,11 +142,13 @@ def test_a_bad_one_from_before_can_be_deleted(cluster: Access, namespace: Space,
     service = isvc(namespace.name, percent=10, mode="Standard")
     path = cluster.kube.path_of(service)
     roles("serving_guardrails", serving_guardrails_form=form, serving_guardrails_action="Audit")
-    wait_for(lambda: refusal(cluster, service), lambda said: not said, timeout=30, what="audit lets it pass")
+    wait_for(lambda: refusal(cluster, service), lambda said: not said, timeout=90, what="audit lets it pass")
     cluster.kube.apply(service)
     wait_for(lambda: cluster.kube.get(path)["metadata"].get("finalizers"), bool, timeout=60, what="KServe's finalizer")
     roles("serving_guardrails", serving_guardrails_form=form)
-    wait_for(lambda: refusal(cluster, service), bool, timeout=30, what="it refuses again")
+    # One that exists already would be refused for that, until the policy is in force.
+    another = {**service, "metadata": {**service["metadata"], "name": "another"}}
+    wait_for(lambda: refusal(cluster, another), bool, timeout=90, what="it refuses again")
     with pytest.raises(ApiError, match="kyverno"):
         cluster.kube.merge(path, {"metadata": {"labels": {"still": "bad"}}})
     cluster.kube.delete(path)

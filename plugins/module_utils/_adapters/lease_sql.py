@@ -30,6 +30,8 @@ ITS_TURN = """(
         and (not %(patient)s or d.next_attempt_at is null or d.next_attempt_at <= now()))
     or d.attempted_hash is distinct from {hash}
 )"""
+# How often the intent of this hash has failed before: another one begins anew.
+TRIED = "case when d.attempted_hash = {} then d.attempts else 0 end"
 ORPHAN = f"{DEPLOYED} and not exists (select from endpoints e where e.id = d.endpoint_id)"
 RECORD = (
     "d.endpoint_id, d.endpoint_name, d.tenant_id as deployment_tenant, d.project_id as deployment_project, d.namespace,"
@@ -93,11 +95,11 @@ with kept as (
     values (%(id)s, %(tenant_id)s, %(project_id)s, %(name)s, %(intent_hash)s, %(why)s, 1, now())
     on conflict (endpoint_id) do update set
         attempted_hash = excluded.attempted_hash, last_error = excluded.last_error, observed_at = now(),
-        attempts = 1 + case when d.attempted_hash = excluded.attempted_hash then d.attempts else 0 end
+        attempts = {TRIED.format("excluded.attempted_hash")} + 1
     returning d.endpoint_id, {DEPLOYED} as deployed
 )
 update endpoints e set status = 'ERROR' from kept
 where e.id = kept.endpoint_id and not kept.deployed and e.status in ('CREATING', 'DEPLOYING')
 """
 
-__all__ = ("CHANGED", "DEPLOYED", "FREE", "INTENT", "ITS_TURN", "ORPHAN", "OTHER_MODE", "RECORD", "REFUSE", "TAKE")
+__all__ = ("CHANGED", "DEPLOYED", "FREE", "INTENT", "ITS_TURN", "ORPHAN", "OTHER_MODE", "RECORD", "REFUSE", "TAKE", "TRIED")

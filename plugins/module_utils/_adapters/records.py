@@ -10,11 +10,11 @@ import typing as t
 
 from .._domain.convergence import Pending
 from .claims import Claim, lost
+from .lease_sql import TRIED
 from .leases import Leases
 from .postgres import json_value
 
-# How often this intent has failed before: another one begins anew.
-_TRIED = "case when d.attempted_hash = %(hash)s then d.attempts else 0 end"
+_TRIED = TRIED.format("%(hash)s")
 # After a failure the next attempt of a patient worker: 15 s, 30 s, 1 min ... at most an hour later.
 _BACKOFF = f"make_interval(secs => least(3600, 15 * 2 ^ least({_TRIED}, 10)))"
 # A rollout keeps its endpoint between one intent and the next.

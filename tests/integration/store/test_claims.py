@@ -286,6 +286,20 @@ def test_failures_are_counted_for_each_intent_and_not_for_the_endpoint(store: St
     assert [failed(), failed()] == [(1, 15), (2, 30)]
 
 
+def test_refusals_are_counted_for_each_intent_too(store: Store, rows: Any, version: str) -> None:
+    store.database.execute("alter table endpoints add column if not exists tenant_slug text")
+    endpoint = rows.endpoint(version=version)
+
+    def refused() -> int:
+        [held] = claim(store, namespace_template="tenant-{tenant_slug}")
+        assert held.refused
+        return int(rows.deployment(endpoint)["attempts"])
+
+    assert refused() == 1
+    rows.set(endpoint, "runtime = 'kserve-triton'")
+    assert refused() == 1
+
+
 def test_everything_looks_at_each_endpoint_once_in_a_run(store: Store, rows: Any, version: str) -> None:
     rows.endpoint(version=version)
     converge(store, claim(store)[0])

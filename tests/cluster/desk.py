@@ -27,12 +27,7 @@ Answer = subprocess.CompletedProcess[str]
 # These go through Ansible, for what their action plugin adds; the others get from their own process what Ansible would hand them, without
 # the two seconds of each of its starts.
 WITH_ACTION = {path.stem for path in (ROOT / "plugins" / "action").glob("*.py")}
-ALONE = """
-import importlib, sys
-from ansible.module_utils import basic
-basic._ANSIBLE_ARGS, basic._ANSIBLE_PROFILE = sys.stdin.buffer.read(), "legacy"
-importlib.import_module("ansible_collections.mlops.serving.plugins.modules." + sys.argv[1]).main()
-"""
+RUNNER = ROOT / "tests" / "integration" / "run_module.py"
 
 
 class Desk:
@@ -93,7 +88,7 @@ class Desk:
     def _process(self, name: str, arguments: dict[str, t.Any], check: bool) -> tuple[Answer, str]:
         given = {"ANSIBLE_MODULE_ARGS": {**arguments, "_ansible_check_mode": check, "_ansible_remote_tmp": "/tmp"}}
         environment = {**self.environment, "PYTHONPATH": str(ROOT / ".build")}
-        return self._run([str(PROGRAMS / "python"), "-c", ALONE, name], json.dumps(given), environment), "{"
+        return self._run([str(PROGRAMS / "python"), str(RUNNER), name], json.dumps(given), environment), "{"
 
     def _run(self, command: list[str], given: str = "", environment: dict[str, str] | None = None) -> Answer:
         return subprocess.run(

@@ -18,13 +18,12 @@ from ansible_collections.mlops.serving.plugins.module_utils._adapters.kubernetes
     KubernetesClient,
 )
 
-from .desk import Desk
+from .desk import RUNNER, Desk
 from .test_deploy import KNATIVE, ONE, STANDARD
 from .waiting import wait_for
 
 pytestmark = pytest.mark.groups("base", "kserve", "knative", "triton")
 
-RUNNER = Path(__file__).resolve().parents[1] / "integration" / "run_module.py"
 READY_SECONDS = 240
 
 

@@ -137,14 +137,15 @@ def test_systemd_takes_the_unit_without_events_and_finds_it_closed(life: Life) -
     assert any("mlops.serving.worker" in line for line in lines(life.second.host) if line.startswith("ExecStart="))
 
 
-def test_systemd_takes_the_unit_of_a_user_of_its_own_and_finds_it_closed(of_a_user: Host, tmp_path: Path) -> None:
+def test_systemd_takes_the_unit_of_a_user_of_its_own_and_finds_it_closed(of_a_user: Host) -> None:
     judge(of_a_user)
     assert [line for line in lines(of_a_user) if line.endswith("=mlops")] == ["User=mlops", "Group=mlops"]
-    # As root, which is the same unit but for the name; there is one point that cannot be had: the user.
-    root = Host(tmp_path)
-    root.units.mkdir()
-    root.unit.write_text(of_a_user.unit.read_text().replace("User=mlops\nGroup=mlops", "User=root\nGroup=root"))
-    judge(root, EXPOSURE + 0.5)
+
+
+def test_systemd_takes_the_unit_of_root_and_finds_it_closed(host: Host) -> None:
+    host.role(deploy_worker_user="root", deploy_worker_group="root")
+    # There is one point that cannot be had: the user.
+    judge(host, EXPOSURE + 0.5)
 
 
 def test_a_unit_of_a_user(host: Host) -> None:

@@ -61,7 +61,7 @@ class Ours:
             first = self._run("from empty", count)
             seen = watch.wait(count)
         # The watch began with the process, the engine after the start of Python.
-        runs = [replace(first, written=(seen.created or 0.0) - (first.process - first.seconds))]
+        runs = [replace(first, written=seen.created - (first.process - first.seconds))]
         runs.append(self._run("nothing changed", 0))
         query(self._url, _CHANGE.format(count=some))
         runs.append(self._run("1 % changed", some))

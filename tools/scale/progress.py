@@ -16,10 +16,10 @@ from tools.scale.raw import SERVICES
 
 @dataclass
 class Progress:
-    """Seconds since the watch began, None for what was not seen: of the last one created and of the last one stopped."""
+    """Seconds since the watch began: of the last one created and of the last one stopped."""
 
-    created: float | None = None
-    stopped: float | None = None
+    created: float = 0.0
+    stopped: float = 0.0
 
 
 class Watch:
@@ -39,7 +39,7 @@ class Watch:
         self._answer = self._connection.getresponse()
         if self._answer.status != 200:
             raise SystemExit(f"GET {self._path} was answered with {self._answer.status}")
-        self.began = time.perf_counter()
+        self._began = time.perf_counter()
         self._thread.start()
         return self
 
@@ -62,7 +62,7 @@ class Watch:
     def _look(self) -> None:
         try:
             for line in self._answer:
-                self._take(json.loads(line)["object"], time.perf_counter() - self.began)
+                self._take(json.loads(line)["object"], time.perf_counter() - self._began)
         except (OSError, ValueError, http.client.HTTPException, AttributeError):
             return  # it was left
 

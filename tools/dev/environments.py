@@ -107,10 +107,9 @@ def environment(names: list[str], folder: Path) -> Path:
     wanted = "\n".join([sys.version, *names])
     if not stamp.exists() or stamp.read_text() != wanted:
         venv.create(folder, clear=True, symlinks=True)
-        options = ("--quiet", "--disable-pip-version-check", "--no-compile", "--only-binary", ":all:")
-        pip = (sys.executable, "-m", "pip", "--python", python)
-        call(*pip, "install", *options, *names, why="pip cannot install its packages as wheels")
-        call(*pip, "check", why="its packages contradict each other")
+        uv, where = (ROOT / "tools" / "dev" / "uv", "pip"), ("--quiet", "--python", python)
+        call(*uv, "install", *where, "--only-binary", ":all:", *names, why="its packages are not there as wheels")
+        call(*uv, "check", *where, why="its packages contradict each other")
         stamp.write_text(wanted)
     return python
 

@@ -44,9 +44,12 @@ SUMMARY = re.compile(r"^=*\s*((?:\d+ [a-z]+(?:, )?)+) in [\d.]+s.*?=*$")
 
 @dataclass
 class Outcome:
+    """:param cpu: seconds of processor time, without that of servers that outlive who started them"""
+
     tier: str
     code: int
     seconds: float
+    cpu: float
     passed: int = 0
     failed: int = 0
     skipped: int = 0
@@ -74,11 +77,14 @@ def run(tier: str, lock: threading.Lock) -> Outcome:
     started = time.monotonic()
     with log.open("w") as output:
         command = ["make", "--no-print-directory", tier]
-        code = subprocess.run(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, check=False).returncode
+        process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
+        _pid, status, used = os.wait4(process.pid, 0)
+        code = process.returncode = os.waitstatus_to_exitcode(status)
     text = log.read_text(errors="replace")
     counts = count(text)
     failed = counts.get("failed", 0) + counts.get("error", 0) + counts.get("errors", 0)
-    outcome = Outcome(tier, code, time.monotonic() - started, counts.get("passed", 0), failed, counts.get("skipped", 0))
+    cpu = used.ru_utime + used.ru_stime
+    outcome = Outcome(tier, code, time.monotonic() - started, cpu, counts.get("passed", 0), failed, counts.get("skipped", 0))
     if code and not failed:
         outcome.failed = 1
     if os.environ.get("CI") == "true" and outcome.skipped:
@@ -124,9 +130,9 @@ def main() -> int:
         outcomes.append(run(tier, lock))
         if outcomes[-1].code and tier == LAST[0]:
             break  # without the build there is nothing to test
-    print(f"\n{'tier':<18} {'result':<7} {'seconds':>7} {'passed':>7} {'failed':>7} {'skipped':>7}")
+    print(f"\n{'tier':<18} {'result':<7} {'seconds':>7} {'CPU':>7} {'passed':>7} {'failed':>7} {'skipped':>7}")
     for outcome in outcomes:
-        numbers = f"{outcome.seconds:>7.0f} {outcome.passed:>7} {outcome.failed:>7} {outcome.skipped:>7}"
+        numbers = f"{outcome.seconds:>7.0f} {outcome.cpu:>7.0f} {outcome.passed:>7} {outcome.failed:>7} {outcome.skipped:>7}"
         print(f"{outcome.tier:<18} {verdict(outcome):<7} {numbers}")
     print(f"{'all':<18} {'':<7} {time.monotonic() - started:>7.0f}")
     for outcome in outcomes:

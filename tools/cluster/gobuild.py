@@ -151,7 +151,7 @@ def _batches(binaries: list[Binary]) -> list[list[Binary]]:
 def _go_build(
     home: Home, family: Family, where: Path, packages: list[str], out: Path, detail: Callable[[str], None]
 ) -> None:
-    flags = ["-v", "-mod=readonly", "-trimpath", *([f"-gcflags={family.gcflags}"] if family.gcflags else [])]
+    flags = ["-v", "-mod=readonly", "-trimpath", *(f"-gcflags={flags}" for flags in family.gcflags)]
     command = ["go", "build", *flags, "-ldflags", family.ldflags, "-o", f"{out}/", *packages]
     for attempt in range(ATTEMPTS):
         process = subprocess.Popen(

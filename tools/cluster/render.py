@@ -98,13 +98,13 @@ def template(tools: Tools, name: str, chart: Path, namespace: str, *settings: st
 
 
 def keda(tools: Tools) -> list[Json]:
-    source = tools.module("keda", "github.com/kedacore/keda/v2")
+    source = tools.module("kubernetes", "github.com/kedacore/keda/v2")
     text = run([tools.kubectl, "kustomize", source / "config" / "default"])
     return tools.parse(re.sub(r"(ghcr\.io/kedacore/keda[a-z-]*):(?:latest|main)", rf"\1:{versions.KEDA}", text))
 
 
 def metrics(tools: Tools) -> list[Json]:
-    source = tools.module("metrics", "sigs.k8s.io/metrics-server")
+    source = tools.module("kubernetes", "sigs.k8s.io/metrics-server")
     return tools.parse(run([tools.kubectl, "kustomize", source / "manifests" / "overlays" / "release"]))
 
 

@@ -79,8 +79,9 @@ class TestTheTraceOfAnEvent:
         source().stop()
         publish(stream, *[event(world, endpoint, trace_id=f"t{number}") for number in range(50)])
         work = source()
-        until(lambda: work.requested == [endpoint])
-        assert traces(world) == {endpoint: "t49"}
+        # A busy machine may take them in more than one batch.
+        until(lambda: traces(world) == {endpoint: "t49"})
+        assert set(work.requested) == {endpoint}
 
     def test_with_and_without_a_tenant_it_is_the_last_ones_too(
         self, stream: Any, source: Any, world: Any, versions: Any

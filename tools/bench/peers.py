@@ -7,6 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+UV = Path(__file__).resolve().parents[1] / "dev" / "uv"
 _PACKAGES = {"aws": ["awscli"], "s3_sync": ["ansible", "boto3"]}
 _VERSION = "from importlib.metadata import version; import sys; print(version(sys.argv[1]))"
 
@@ -36,6 +37,7 @@ def environment(folder: Path, name: str, packages: list[str]) -> Path:
     done = folder / name / "installed"
     if not done.exists():
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder / name)], check=True)
-        subprocess.run([str(folder / name / "bin" / "pip"), "install", "-q", *packages], check=True)
+        python = ("--python", str(folder / name / "bin" / "python"))
+        subprocess.run([str(UV), "pip", "install", "--quiet", *python, *packages], check=True)
         done.touch()
     return folder / name

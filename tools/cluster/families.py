@@ -55,9 +55,7 @@ class Family:
 
     def key(self) -> str:
         """Changes when any source of the build does: modules, sums, own sources, flags."""
-        digest = hashlib.sha256(
-            json.dumps([self.ldflags, self.archive, self.overlay, *self.gcflags]).encode()
-        )
+        digest = hashlib.sha256(json.dumps([self.ldflags, self.archive, self.overlay, *self.gcflags]).encode())
         for path in sorted(self.folder.rglob("*")):
             if path.is_file():
                 digest.update(str(path.relative_to(self.folder)).encode() + b"\0" + path.read_bytes())

@@ -19,22 +19,18 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 LOGS = ROOT / ".build" / "logs"
 LANES = (os.cpu_count() or 1) + 1  # one more than there are cores: much of the time is spent waiting for servers
-# The longest first, so that the lanes end together. Those of LAST need the whole machine.
+# The longest first, so that the lanes end together. Those of LAST come after them, one after the other.
 TIERS = (
     "integration-worker",
     "integration",
     "integration-doors",
     "molecule",
-    "environments",
-    "demo-twice",
-    "sanity",
-    "lint",
-    "unit",
-    "importer",
     "oldest",
-    "kubeflow-test",
-    "resolve",
+    "unit",
+    "demo-twice",
 )
+# What waits for nothing: where the cluster's tests run, in the processor time that they leave.
+QUIET = ("sanity", "lint", "environments", "importer", "kubeflow-test", "resolve")
 # The build is a row of its own: how long the tests waited for one that had begun before, or for their own.
 LAST = ("cluster-test-build", "test-cluster")
 # What says why in the logs of pytest, Ansible and make; a reader of a long log sees its end alone.
@@ -72,11 +68,12 @@ def reasons(text: str) -> tuple[str, ...]:
     return tuple(line if len(line) <= 1000 else f"{line[:500]} ... {line[-500:]}" for line in lines[-10:])
 
 
-def run(tier: str, lock: threading.Lock) -> Outcome:
+def run(tier: str, lock: threading.Lock, *, quietly: bool = False) -> Outcome:
+    """:param quietly: only when nobody else wants to compute"""
     log = LOGS / f"{tier}.log"
     started = time.monotonic()
     with log.open("w") as output:
-        command = ["make", "--no-print-directory", tier]
+        command = [*(["nice", "-n", "19"] if quietly else []), "make", "--no-print-directory", tier]
         process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
         _pid, status, used = os.wait4(process.pid, 0)
         code = process.returncode = os.waitstatus_to_exitcode(status)
@@ -84,7 +81,9 @@ def run(tier: str, lock: threading.Lock) -> Outcome:
     counts = count(text)
     failed = counts.get("failed", 0) + counts.get("error", 0) + counts.get("errors", 0)
     cpu = used.ru_utime + used.ru_stime
-    outcome = Outcome(tier, code, time.monotonic() - started, cpu, counts.get("passed", 0), failed, counts.get("skipped", 0))
+    outcome = Outcome(
+        tier, code, time.monotonic() - started, cpu, counts.get("passed", 0), failed, counts.get("skipped", 0)
+    )
     if code and not failed:
         outcome.failed = 1
     if os.environ.get("CI") == "true" and outcome.skipped:
@@ -110,35 +109,55 @@ def cluster_is_built() -> bool:
     return answer.returncode == 0 and not answer.stdout.strip()
 
 
-def chosen(arguments: list[str]) -> tuple[list[str], list[str], bool]:
-    """The tiers to run side by side, those to run alone afterwards, and whether the cluster's tests were left out."""
+@dataclass(frozen=True)
+class Choice:
+    """Tiers to run side by side, those to run one after the other afterwards, and those beside the latter."""
+
+    together: tuple[str, ...]
+    alone: tuple[str, ...] = ()
+    quiet: tuple[str, ...] = ()
+    left_out: bool = False
+
+
+def chosen(arguments: list[str]) -> Choice:
     if arguments:
-        alone = [tier for tier in LAST if tier in arguments]
-        return [tier for tier in arguments if tier not in LAST], alone, False
-    with_cluster = os.environ.get("CI") == "true" or cluster_is_built()
-    return list(TIERS), list(LAST) if with_cluster else [], not with_cluster
+        together = tuple(tier for tier in arguments if tier not in LAST)
+        return Choice(together, tuple(tier for tier in LAST if tier in arguments))
+    if os.environ.get("CI") == "true" or cluster_is_built():
+        return Choice(TIERS, LAST, QUIET)
+    return Choice((*TIERS, *QUIET), left_out=True)
+
+
+def run_all(choice: Choice) -> list[Outcome]:
+    lock = threading.Lock()
+    with ThreadPoolExecutor(LANES) as lanes:
+        outcomes = list(lanes.map(lambda tier: run(tier, lock), choice.together))
+    with ThreadPoolExecutor(1) as beside:
+        quiet = beside.map(lambda tier: run(tier, lock, quietly=True), choice.quiet)
+        for tier in choice.alone:
+            outcomes.append(run(tier, lock))
+            if outcomes[-1].code and tier == LAST[0]:
+                break  # without the build there is nothing to test
+        outcomes += quiet
+    return outcomes
 
 
 def main() -> int:
     LOGS.mkdir(parents=True, exist_ok=True)
-    together, alone, left_out = chosen(sys.argv[1:])
-    lock = threading.Lock()
     started = time.monotonic()
-    with ThreadPoolExecutor(LANES) as lanes:
-        outcomes = list(lanes.map(lambda tier: run(tier, lock), together))
-    for tier in alone:
-        outcomes.append(run(tier, lock))
-        if outcomes[-1].code and tier == LAST[0]:
-            break  # without the build there is nothing to test
+    choice = chosen(sys.argv[1:])
+    outcomes = run_all(choice)
     print(f"\n{'tier':<18} {'result':<7} {'seconds':>7} {'CPU':>7} {'passed':>7} {'failed':>7} {'skipped':>7}")
     for outcome in outcomes:
-        numbers = f"{outcome.seconds:>7.0f} {outcome.cpu:>7.0f} {outcome.passed:>7} {outcome.failed:>7} {outcome.skipped:>7}"
+        numbers = (
+            f"{outcome.seconds:>7.0f} {outcome.cpu:>7.0f} {outcome.passed:>7} {outcome.failed:>7} {outcome.skipped:>7}"
+        )
         print(f"{outcome.tier:<18} {verdict(outcome):<7} {numbers}")
     print(f"{'all':<18} {'':<7} {time.monotonic() - started:>7.0f}")
     for outcome in outcomes:
         for line in outcome.reasons:
             print(f"{outcome.tier}: {line}")
-    if left_out:
+    if choice.left_out:
         print(
             "The tests on a real cluster did not run: its binaries are not built yet. `make test-cluster` builds them and runs the tests."
         )

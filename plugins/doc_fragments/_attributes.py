@@ -89,3 +89,13 @@ attributes:
       - mlops.serving.artifacts
       - mlops.serving.serving
 """
+
+    GROUP_SERVING = r"""
+options: {}
+attributes:
+  action_group:
+    support: full
+    details: Use C(group/mlops.serving.serving) in C(module_defaults).
+    membership:
+      - mlops.serving.serving
+"""

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 TOKEN = "token-that-nobody-may-see"
 PASSWORD = "password-that-nobody-may-see"
@@ -35,6 +35,8 @@ REFERENCES = {
     "workflow_job_template": "workflow_job_templates",
 }
 TEXTS = ("extra_vars", "variables")
+# Each has an address of its own, and there is no list of them.
+UNLISTED = ("workflow_approval_templates",)
 WAYS = ("success_nodes", "failure_nodes", "always_nodes")
 
 
@@ -50,12 +52,16 @@ class Api:
     :param prefix: of the API, as AWX and automation controller have it
     :param requests: method and path of everything that was asked
     :param updates: so many looks at a project before it is fetched
+    :param fetched: its status then
+    :param page: how many objects a page of a list has at most
     """
 
     prefix: str = "/api/v2/"
     objects: dict[str, dict[int, dict[str, Any]]] = field(default_factory=dict)
     requests: list[tuple[str, str]] = field(default_factory=list)
     updates: int = 1
+    fetched: str = "successful"
+    page: int = 200
     url: str = ""
     last: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -94,9 +100,9 @@ class Api:
             return 200, {"version": "24.6.1"}
         self.requests.append((method, path.removeprefix(self.prefix)))
         kind = steps[0]
-        if len(steps) == 1:
+        if len(steps) == 1 and kind not in UNLISTED:
             return self._collection(method, kind, parse_qsl(parts.query), body)
-        held = self.objects.get(kind, {}).get(int(steps[1]))
+        held = self.objects.get(kind, {}).get(int(steps[1])) if len(steps) > 1 else None
         if held is None:
             raise Refused(404, {"detail": "not found"})
         if len(steps) == 2:
@@ -107,12 +113,23 @@ class Api:
         held = self.objects.get(kind, {})
         if method == "GET":
             found = [one for one in held.values() if _asked(one, query)]
-            return 200, {"count": len(found), "next": None, "previous": None, "results": [*map(self._shown, found)]}
+            return 200, self._page(kind, found, query)
         unique = UNIQUE.get(kind, ("name",))
         if any(all(one.get(name) == body.get(name) for name in unique) for one in held.values()):
             raise Refused(400, {"__all__": [f"{kind} with this {' and '.join(unique)} already exists."]})
         self._check(kind, body)
         return 201, self.add(kind, body)
+
+    def _page(self, kind: str, found: list[dict[str, Any]], query: list[tuple[str, str]]) -> dict[str, Any]:
+        given = dict(query)
+        number, size = int(given.get("page", 1)), min(int(given.get("page_size", 25)), self.page)
+        more = None
+        if len(found) > number * size:
+            # Of an address that only the controller itself knows.
+            asked = [pair for pair in query if pair[0] != "page"]
+            more = f"http://internal:8052{self.prefix}{kind}/?{urlencode([*asked, ('page', number + 1)])}"
+        shown = [self._shown(one) for one in found[(number - 1) * size : number * size]]
+        return {"count": len(found), "next": more, "previous": None, "results": shown}
 
     def _shown(self, held: dict[str, Any]) -> dict[str, Any]:
         """With the credentials, as lists of job templates have them."""
@@ -127,7 +144,7 @@ class Api:
             held.update(body)
         elif kind == "projects" and held["status"] == "pending":
             self.updates -= 1
-            held["status"] = "pending" if self.updates > 0 else "successful"
+            held["status"] = "pending" if self.updates > 0 else self.fetched
         return 200, held
 
     def _related(self, method: str, kind: str, held: dict[str, Any], name: str, body: Any) -> tuple[int, Any]:
@@ -144,6 +161,8 @@ class Api:
         if method == "POST":
             if body.get("disassociate"):
                 listed.remove(body["id"])
+            elif name in WAYS and any(body["id"] in held[way] for way in WAYS if way != name):
+                raise Refused(400, {"Error": "Relationship not allowed."})
             elif body["id"] not in listed:
                 listed.append(body["id"])
             return 204, None
@@ -166,7 +185,7 @@ class Api:
 def _asked(held: dict[str, Any], query: list[tuple[str, str]]) -> bool:
     """All fields of the query, and one of those with ``or__``."""
     ways = [str(held.get(name.removeprefix("or__"))) == value for name, value in query if name.startswith("or__")]
-    fields = [(name, value) for name, value in query if not name.startswith("or__") and name != "page_size"]
+    fields = [(name, value) for name, value in query if not name.startswith(("or__", "page"))]
     return all(str(held.get(name)) == value for name, value in fields) and (any(ways) or not ways)
 
 
@@ -215,7 +234,7 @@ def serving_api(api: Api, *, certificate: Path | None = None, moved_to: str = ""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate)
         server.socket = context.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     api.url = f"http{'s' if certificate else ''}://127.0.0.1:{server.server_port}"
     try:

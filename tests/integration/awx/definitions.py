@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -52,23 +51,3 @@ def _filled(value: Any, given: dict[str, str]) -> Any:
     if isinstance(value, str) and not isinstance(value, _Unsafe):
         return _OWN.sub(lambda match: given.get(match[1], match[2]), value)
     return str(value) if isinstance(value, _Unsafe) else value
-
-
-def excerpt(folder: Path, kept: Mapping[str, Collection[str]], nodes: Collection[str]) -> None:
-    """Writes a part of the definitions into ``folder``, as they are written.
-
-    :param kept: names by list, such as ``controller_templates``; other lists are kept as a whole
-    :param nodes: identifiers of the workflows' nodes that are kept
-    """
-    for path in sorted(FOLDER.glob("*.yml")):
-        written: list[str] = []
-        listed = ""
-        for block in re.split(r"(?m)^(?=\w+:$|  - name: |      - identifier: )", path.read_text()):
-            top = re.match(r"(\w+):$", block, re.MULTILINE)
-            name = re.match(r"  - name: \"?([^\"\n]+)", block)
-            node = re.match(r"      - identifier: (\S+)", block)
-            listed = top[1] if top else listed
-            if (name and name[1] not in kept.get(listed, (name[1],))) or (node and node[1] not in nodes):
-                continue
-            written.append(block)
-        (folder / path.name).write_text("".join(written))

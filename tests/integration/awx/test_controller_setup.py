@@ -1,37 +1,66 @@
 # Copyright (c) 2026, mlops.serving contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The playbook controller_setup against a stand-in for a controller's API."""
+"""The playbook controller_setup and its module against a stand-in for a controller's API."""
 
 from __future__ import annotations
 
 import datetime
 import ipaddress
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_runs import ansible_playbook
+from ansible_runs import ROOT, ansible_playbook, environment
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from .controller_api import PASSWORD, TOKEN, Api, serving_api
-from .definitions import definitions, excerpt
+from .definitions import definitions
 
 BOOK = "playbooks/controller_setup.yml"
 IMAGE = "registry.example.com/ee:7"
 
 
 def setup(api: Api, *flags: str, fails: bool = False, book: str = BOOK, own: Any = None, **variables: Any) -> Any:
-    login = {"CONTROLLER_HOST": api.url, "CONTROLLER_OAUTH_TOKEN": TOKEN} if own is None else own
     given = {"controller_ee_image": IMAGE, "controller_wait_delay": 0, **variables}
-    shown = ansible_playbook(book, *flags, own=login, fails=fails, timeout=280, **given)
+    shown = ansible_playbook(book, *flags, own=login(api) if own is None else own, fails=fails, timeout=280, **given)
     assert TOKEN not in shown.output
     assert PASSWORD not in shown.output
     return shown
+
+
+def controller(own: dict[str, str], *, fails: bool = False, **given: Any) -> dict[str, Any]:
+    """The module's answer, in a process of its own, with ``own`` in its environment."""
+    told = subprocess.run(
+        [sys.executable, str(ROOT / "tests" / "integration" / "run_module.py"), "controller"],
+        input=json.dumps({"ANSIBLE_MODULE_ARGS": {"interval": 0, **given}}),
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**environment(own), "PYTHONPATH": str(ROOT / ".build")},
+        timeout=60,
+    )
+    assert TOKEN not in told.stdout + told.stderr
+    assert PASSWORD not in told.stdout + told.stderr
+    assert bool(told.returncode) is fails, told.stdout + told.stderr
+    answer: dict[str, Any] = json.loads(told.stdout)
+    assert "bug in mlops.serving" not in answer.get("msg", ""), answer
+    return answer
+
+
+def login(api: Api) -> dict[str, str]:
+    return {"CONTROLLER_HOST": api.url, "CONTROLLER_OAUTH_TOKEN": TOKEN}
+
+
+def options(made: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    """Definitions as the module has them."""
+    return {name.removeprefix("controller_"): items for name, items in made.items()}
 
 
 @pytest.fixture(scope="module")
@@ -64,35 +93,24 @@ def api() -> Iterator[Api]:
         yield serving
 
 
-@pytest.fixture
-def few(tmp_path: Path) -> Path:
-    """A folder with something of each kind. The requests of all of them take minutes, and tests/unit/awx knows their options."""
-    kept = {
-        "controller_credential_types": ["Serving: store"],
-        "controller_credentials": ["Serving: store", "Serving: cluster"],
-        "controller_templates": ["Serving: reconcile", "Serving: canary"],
-        "controller_schedules": ["Serving: sweep"],
-    }
-    folder = tmp_path / "definitions"
-    folder.mkdir()
-    excerpt(folder, kept, nodes=("to-50", "may-be-promoted", "promote", "abort"))
-    return folder
-
-
-def test_it_looks_makes_and_mends_what_differs(few: Path, certificate: Path) -> None:
+def test_it_looks_makes_and_mends_what_differs(certificate: Path) -> None:
     """On automation controller with a password and over TLS, then on what is there with a token."""
-    made = definitions(few, controller_ee_image=IMAGE)
+    made = definitions(controller_ee_image=IMAGE)
     wanted = made["controller_workflows"][0]["simplified_workflow_nodes"]
-    with serving_api(Api(prefix="/api/controller/v2/", updates=3), certificate=certificate) as api:
+    with serving_api(Api(prefix="/api/controller/v2/", updates=3, page=5), certificate=certificate) as api:
         person = {"CONTROLLER_USERNAME": "admin", "CONTROLLER_PASSWORD": PASSWORD, "SSL_CERT_FILE": str(certificate)}
         own = {"CONTROLLER_HOST": f"{api.url}/", **person}
-        looked = setup(api, "--check", own=own, controller_definitions=str(few))
+        looked = setup(api, "--check", own=own)
         assert looked.changed > 0
         assert api.writes() == []
-        for words in ("creates Serving: canary:", "the approval May it have all traffic?", "gets the credential"):
+        for words in (
+            "Serving: canary  ",
+            "gets the approval May it have all traffic?",
+            "gets the credential Serving: store",
+        ):
             assert words in looked.output
 
-        setup(api, "-vvv", own=own, controller_definitions=str(few))
+        setup(api, "-vvv", own=own)
         check_everything(api, made)
         check_nodes(api, wanted)
 
@@ -104,13 +122,15 @@ def test_it_looks_makes_and_mends_what_differs(few: Path, certificate: Path) -> 
         approval["timeout"] = 1
         api.named("credentials", "Serving: cluster")["description"] = "filled in by a person"
         api.requests.clear()
-        own = {"CONTROLLER_HOST": api.url, "CONTROLLER_OAUTH_TOKEN": TOKEN, "CONTROLLER_VERIFY_SSL": "false"}
-        mended = setup(api, own=own, controller_definitions=str(few), book="mlops.serving.controller_setup")
-        # Nothing but these: what is as it shall be is not written again.
-        assert mended.changed == 5
+        given = {"controller_host": api.url, "controller_oauthtoken": TOKEN, "controller_validate_certs": False}
+        mended = setup(api, own={}, book="mlops.serving.controller_setup", **given)
+        assert mended.changed == 1
+        for words in ("changed description", "gets its survey", "changed timeout of its approval", "loses promote"):
+            assert words in mended.output
         check_everything(api, made)
         check_nodes(api, wanted)
         ways = f"{kind}/{first['id']}/success_nodes/"
+        # Nothing but these: what is as it shall be is not written again.
         assert sorted(api.writes()) == [
             ("PATCH", f"job_templates/{canary['id']}/"),
             ("PATCH", f"workflow_approval_templates/{approval['id']}/"),
@@ -120,6 +140,12 @@ def test_it_looks_makes_and_mends_what_differs(few: Path, certificate: Path) -> 
             ("POST", ways),
         ]
         assert api.named("credentials", "Serving: cluster")["description"] == "filled in by a person"
+
+        api.requests.clear()
+        again = controller({**own, "CONTROLLER_HOST": api.url}, **options(made))
+        assert (again["changed"], again["changes"], api.writes()) == (False, [], [])
+        # One list a kind, in pages of five, and a request for each survey and approval.
+        assert again["requests"] <= 40
 
 
 def check_everything(api: Api, made: dict[str, list[dict[str, Any]]]) -> None:
@@ -158,25 +184,30 @@ def check_nodes(api: Api, wanted: list[dict[str, Any]]) -> None:
 
 def test_a_certificate_that_is_not_known_gets_no_login(certificate: Path) -> None:
     with serving_api(Api(), certificate=certificate) as api:
-        shown = setup(api, fails=True)
-        assert "certificate verify failed" in shown.output.lower()
-        assert "known when SSL_CERT_FILE names" in shown.output
+        told = controller(login(api), fails=True)["msg"]
+        assert "certificate verify failed" in told.lower()
+        assert "known when SSL_CERT_FILE names" in told
+        controller({**login(api), "CONTROLLER_VERIFY_SSL": ""}, fails=True)
         assert api.requests == []
+        controller(
+            {**login(api), "CONTROLLER_VERIFY_SSL": "false"}, inventories=[{"name": "i", "organization": "Default"}]
+        )
+        assert api.writes() == [("POST", "inventories/")]
 
 
 def test_another_address_is_named_and_not_followed(api: Api) -> None:
     with serving_api(Api(), moved_to=api.url) as old:
-        shown = setup(old, fails=True)
-    assert f"It refers to {api.url}: give that as controller_host." in shown.output
+        told = controller(login(old), fails=True)["msg"]
+    assert f"It refers to {api.url}: give that as controller_host." in told
     assert api.requests == []
 
 
 def test_a_wrong_token_is_told_in_words(api: Api) -> None:
     wrong = {"CONTROLLER_HOST": api.url, "CONTROLLER_OAUTH_TOKEN": "another-secret"}
-    shown = setup(api, "-vvv", own=wrong, fails=True)
-    assert "answered 401" in shown.output
-    assert "Make a token with the scope write in the controller" in shown.output
-    assert "another-secret" not in shown.output
+    told = controller(wrong, fails=True, controller_password="one-more-secret", hosts=[{"name": "h"}])
+    assert "answered 401" in told["msg"]
+    assert "Make a token with the scope write in the controller" in told["msg"]
+    assert "-secret" not in json.dumps(told)
     assert api.writes() == []
 
 
@@ -185,7 +216,14 @@ def test_a_wrong_token_is_told_in_words(api: Api) -> None:
     [
         ({"CONTROLLER_OAUTH_TOKEN": TOKEN}, "controller_host is not given"),
         ({"CONTROLLER_HOST": "http://127.0.0.1:1"}, "Nothing to log in with"),
+        ({"CONTROLLER_HOST": "http://127.0.0.1:1", "CONTROLLER_OAUTH_TOKEN": TOKEN}, "Connection refused"),
     ],
 )
-def test_what_is_missing_is_named(api: Api, own: dict[str, str], words: str) -> None:
-    assert words in setup(api, own=own, fails=True).output
+def test_what_is_missing_is_named(own: dict[str, str], words: str) -> None:
+    assert words in controller(own, fails=True)["msg"]
+
+
+def test_an_image_that_is_not_named_ends_the_playbook(api: Api) -> None:
+    shown = setup(api, fails=True, controller_ee_image="")
+    assert "Name the image of the execution environment" in shown.output
+    assert api.requests == []

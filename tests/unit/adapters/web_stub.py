@@ -66,7 +66,7 @@ class WebStub:
                     pass  # whoever asked has gone
                 self.close_connection = self.close_connection or told.cut
 
-            do_GET = do_POST = do_PUT = answer  # noqa: N815
+            do_GET = do_POST = do_PUT = do_PATCH = answer  # noqa: N815
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True

@@ -36,9 +36,10 @@ options:
   drift:
     description:
       - Also look at endpoints whose intent is applied, and put right what somebody changed on the cluster since.
-      - The cost then grows with the number of endpoints and not with the number of changes.
-      - A worker (O(follow)) does so every O(drift_every) seconds. It remembers what it has found right, so where nothing was changed
-        this costs one list of metadata a namespace; after its start it looks at each endpoint once.
+      - The store knows which version each InferenceService had when it was found right, so where nothing was changed this costs one list of
+        metadata a namespace. What has another version is looked at. KServe's own writes make another version too.
+      - Endpoints that are named in O(endpoints) are looked at whatever their version.
+      - A worker (O(follow)) does so every O(drift_every) seconds.
     type: bool
     default: false
   strict:

@@ -18,13 +18,14 @@ class Place(t.NamedTuple):
     endpoint_id: str
     namespace: str
     name: str
+    version: str | None
 
 
 def at_rest(database: Postgres, scope: Scope, deploy_mode: str) -> list[Place]:
     """One query, which computes no hash: what is due besides is claimed for that."""
     where, values = scope.sql("d", id_column="endpoint_id", name_column="endpoint_name")
     rows = database.query(
-        f"select d.endpoint_id, d.namespace, d.name from serving.deployment d where {where} and {DEPLOYED} and {FREE}"
+        f"select d.endpoint_id, d.namespace, d.name, d.observed_version as version from serving.deployment d where {where} and {DEPLOYED} and {FREE}"
         " and d.deploy_mode = %(mode)s and d.namespace is not null and d.name is not null",
         {**values, "mode": deploy_mode},
     )

@@ -81,9 +81,9 @@ class KServeCluster:
         """All InferenceServices of a namespace, or of the cluster, sorted by namespace and name."""
         return self._reader.list(namespace, label_selector)
 
-    def resource_versions(self, namespace: str) -> dict[str, str]:
+    def versions(self, namespace: str) -> dict[str, str]:
         """By name, for all InferenceServices of a namespace: one LIST, of metadata only."""
-        return self._reader.resource_versions(namespace)
+        return self._reader.versions(namespace)
 
     def observe(self, namespace: str, name: str) -> Observed:
         """One look: the InferenceService, its Deployment in Standard mode, and its pods unless all is well."""

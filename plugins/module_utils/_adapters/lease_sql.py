@@ -53,6 +53,7 @@ _RESET = ", ".join(
             "pending",
             "url",
             "host",
+            "observed_version",
         ),
         *("attempted_hash", "last_error", "next_attempt_at"),
     )

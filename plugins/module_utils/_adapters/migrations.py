@@ -53,6 +53,7 @@ MIGRATIONS = (
     Migration(7, "dead_letters", schema.DEAD_LETTERS),
     Migration(8, "trace", schema.TRACE),
     Migration(9, "intake", schema.INTAKE),
+    Migration(10, "observed_version", schema.OBSERVED_VERSION),
     Migration(RENDERER_VERSION, "intent", schema.INTENT, repeatable=True),
 )
 

@@ -51,7 +51,7 @@ with mine as (
         stable_spec = case when %(promoted)s then %(spec)s else d.stable_spec end,
         applied_spec = %(spec)s, pending = null,
         url = %(url)s, serving_mode = %(serving_mode)s, warnings = %(warnings)s, host = %(host)s,
-        last_error = null, attempts = 0, next_attempt_at = null, {_DONE}
+        observed_version = %(observed_version)s, last_error = null, attempts = 0, next_attempt_at = null, {_DONE}
     {_MINE}
 ), shown as (
     update endpoints e set url = %(url)s, status = {_STATUS}
@@ -83,7 +83,7 @@ with mine as (
     update serving.deployment d set
         applied_hash = null, attempted_hash = null, stable_version_id = null, stable_revision = null, stable_spec = null,
         applied_spec = null, pending = null, warnings = null, url = null, serving_mode = null, deploy_mode = null,
-        namespace = null, name = null,
+        namespace = null, name = null, observed_version = null,
         last_error = null, attempts = 0, next_attempt_at = null, {_DONE}
     {_MINE}
 ), shown as (
@@ -117,10 +117,12 @@ class Records(Leases):
         host: str | None = None,
         keep: bool = False,
         status: str = "READY",
+        observed_version: str | None = None,
     ) -> None:
         """The cluster serves this intent, or nothing where it is to be STOPPED, and the lease ends unless it is to be kept.
 
         :param spec: the template that was applied; ``promoted``: it is the stable one now, and not a canary beside it
+        :param observed_version: of the InferenceService that was looked at
         """
         self._write(
             _CONVERGED,
@@ -136,6 +138,7 @@ class Records(Leases):
             host=host,
             keep=keep,
             status=status,
+            observed_version=observed_version,
         )
 
     def record_failed(

@@ -285,6 +285,13 @@ comment on column serving.intake.stale is 'events that asked for another model v
 comment on column serving.intake.early is 'deliveries of events whose endpoint is not there yet; they come again';
 """
 
+# With the uid, as another cluster begins to count anew.
+OBSERVED_VERSION = """
+alter table serving.deployment add column observed_version text;
+comment on column serving.deployment.observed_version is
+    'uid and resourceVersion of the InferenceService when it was last found to be what the row asks for';
+"""
+
 # The hash covers what the rendering depends on, so a row that was edited by hand in SQL is seen as well.
 INTENT = f"""
 drop view if exists serving.intent;
@@ -301,6 +308,6 @@ left join model_versions v on v.id = e.model_version_id;
 """
 
 __all__ = (
-    *("DEAD_LETTERS", "DEPLOYMENT", "EVENTS", "INTAKE", "INTENT", "PLATFORM", "PLATFORM_COLUMNS", "ROLLBACK", "ROLLOUT"),
-    *("SIMULATED_METRICS", "SIMULATOR", "TRACE"),
+    *("DEAD_LETTERS", "DEPLOYMENT", "EVENTS", "INTAKE", "INTENT", "OBSERVED_VERSION", "PLATFORM", "PLATFORM_COLUMNS"),
+    *("ROLLBACK", "ROLLOUT", "SIMULATED_METRICS", "SIMULATOR", "TRACE"),
 )

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from .._domain.errors import Forbidden
 from .._domain.pods import SERVICE_LABEL
-from .._domain.readiness import Observed, observe
+from .._domain.readiness import Observed, observe, version_of
 from .._domain.versions import STANDARD
 from .kubernetes_client import KubernetesClient
 from .kubernetes_errors import Expired
@@ -51,10 +51,10 @@ class ServiceReader:
         action = "list InferenceServices" + (f" in {namespace}" if namespace else "")
         return self._pages(service_path(namespace), action, label_selector)
 
-    def resource_versions(self, namespace: str) -> dict[str, str]:
-        """By name, for all InferenceServices of a namespace; only metadata travels."""
+    def versions(self, namespace: str) -> dict[str, str]:
+        """By name, for all InferenceServices of a namespace, as ``readiness.version_of`` gives them; only metadata travels."""
         found = self._pages(service_path(namespace), f"list InferenceServices in {namespace}", None, accept=_METADATA)
-        return {item["metadata"]["name"]: item["metadata"]["resourceVersion"] for item in found}
+        return {item["metadata"]["name"]: version_of(item["metadata"]) for item in found}
 
     def observe(self, namespace: str, name: str) -> Observed:
         """The InferenceService, its Deployment in Standard mode, and its pods unless all is well."""

@@ -15,7 +15,7 @@ import uuid
 
 from .._domain.errors import LeaseLost, StaleWrite
 from .._domain.evidence import Pod
-from .._domain.readiness import Observed, observe
+from .._domain.readiness import Observed, observe, version_of
 from .._domain.simulated_load import simulated_pods
 from .._domain.simulation import State, admit, look, tick
 from .postgres import Postgres
@@ -51,12 +51,14 @@ class Simulator:
         found = [_object(row) for row in rows]
         return [item for item in found if wanted.items() <= (item["metadata"].get("labels") or {}).items()]
 
-    def resource_versions(self, namespace: str) -> dict[str, str]:
+    def versions(self, namespace: str) -> dict[str, str]:
         """By name, for all simulated services of a namespace."""
         rows = self._postgres.query(
-            "select name, resource_version from serving.simulated_service where namespace = %s", (namespace,)
+            "select object, uid, resource_version, generation from serving.simulated_service where namespace = %s",
+            (namespace,),
         )
-        return {row["name"]: str(row["resource_version"]) for row in rows}
+        metadata = [_object(row)["metadata"] for row in rows]
+        return {each["name"]: version_of(each) for each in metadata}
 
     def observe(self, namespace: str, name: str) -> Observed:
         row = self._postgres.row(_SELECT, (namespace, name))

@@ -143,7 +143,7 @@ class _Following:
             pause = period
             try:
                 places = at_rest(self._store.database, self._scope, deploy_mode(self._module.params))
-                found = self._drift.look(places, self._cluster.resource_versions)
+                found = self._drift.look(places, self._cluster.versions)
                 self._looks += 1
                 if found and self._run is not None:
                     self._run.wake(found)
@@ -183,8 +183,6 @@ class _Following:
     def _tell(self, ended: Ended) -> None:
         looked_at = ended.id in self._looked_at
         self._looked_at.discard(ended.id)
-        if ended.resource_version and self._module.params["drift"]:
-            self._drift.right(ended.namespace, ended.service, ended.resource_version)
         if looked_at and ended.error is None and not ended.changed:
             return  # it was as it should be, which is no news
         self._repaired += looked_at and bool(ended.writes) and ended.error is None

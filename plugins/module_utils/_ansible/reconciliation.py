@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import re
 import socket
@@ -15,6 +16,7 @@ import uuid
 
 from ansible.module_utils.basic import AnsibleModule
 
+from .._adapters.at_rest import at_rest
 from .._adapters.simulator import Simulator
 from .._adapters.store import Scope, Store
 from .._adapters.store import Settings as ClaimSettings
@@ -22,6 +24,7 @@ from .._domain.errors import NotFound
 from .._domain.versions import KNATIVE, parse_version
 from .._engine.deployment import Result as Outcome
 from .._engine.deployment import Settings
+from .._engine.drift import Drift
 from .._engine.preview import preview
 from .._engine.reconcile import Claim, Reconciler
 from .connections import cluster_parameters, deploy_mode, open_store, store_parameters
@@ -64,23 +67,50 @@ def reconcile(module: AnsibleModule, result: Result) -> None:
 
 
 def _deploy(module: AnsibleModule, store: Store, cluster: t.Any, outcomes: dict[str, Outcome]) -> None:
-    me, scope, since = owner(), _scope(module, store), store.now()
-    settings = claim_settings(module)
-
-    lines = EndpointLines(open_lines(module, me), most=_TOLD)
+    work = _Work(module, store, cluster, owner())
+    lines = EndpointLines(open_lines(module, work.me), most=_TOLD)
 
     def ended(outcome: Outcome) -> None:
         _keep(outcomes, outcome)
         lines.tell(outcome)
 
     make_run(
-        module,
-        store,
-        cluster,
-        lambda room, _only: take(store, me, room, scope=scope, settings=settings, since=since),
-        on_result=ended,
-        others=lambda: t.cast("list[t.Any]", store.held(me, scope=scope, settings=settings)),
+        module, store, cluster, lambda room, _only: work.take(room), on_result=ended, others=work.held_by_others
     ).run()
+
+
+class _Work:
+    """What a run takes: what is due, and with ``drift`` what somebody may have changed on the cluster.
+
+    Of endpoints at rest those alone whose InferenceService has another version, or is gone; one that is named is looked at anyway.
+    """
+
+    def __init__(self, module: AnsibleModule, store: Store, cluster: t.Any, me: str) -> None:
+        self.me = me
+        self._store = store
+        self._scope, self._since = _scope(module, store), store.now()
+        self._settings = claim_settings(module)
+        self._changed: list[str] = []
+        if self._settings.everything and module.params["endpoints"] is None:
+            self._settings = dataclasses.replace(self._settings, everything=False)
+            places = at_rest(store.database, self._scope, self._settings.deploy_mode)
+            self._changed = Drift().look(places, cluster.versions)
+
+    def take(self, room: int) -> tuple[list[t.Any], float]:
+        while self._changed:
+            chosen = self._changed[: min(room, _BATCH)]
+            del self._changed[: len(chosen)]
+            scope = dataclasses.replace(self._scope, ids=tuple(chosen))
+            claims, now = self._take(room, scope, dataclasses.replace(self._settings, everything=True))
+            if claims:
+                return claims, now
+        return self._take(room, self._scope, self._settings)
+
+    def _take(self, room: int, scope: Scope, settings: ClaimSettings) -> tuple[list[t.Any], float]:
+        return take(self._store, self.me, room, scope=scope, settings=settings, since=self._since)
+
+    def held_by_others(self) -> list[t.Any]:
+        return t.cast("list[t.Any]", self._store.held(self.me, scope=self._scope, settings=self._settings))
 
 
 def open_lines(module: AnsibleModule, me: str) -> Lines:
@@ -119,12 +149,9 @@ def _check(module: AnsibleModule, store: Store, cluster: t.Any, outcomes: dict[s
         pass
 
     with contextlib.suppress(_RollBack), store.transaction():
-        now = store.now()
-        scope, chosen = _scope(module, store), claim_settings(module)
+        work = _Work(module, store, cluster, "check mode")
         while True:
-            claims = store.claim(
-                "check mode", scope=scope, limit=_BATCH, ttl=_LEASE_SECONDS, settings=chosen, since=now
-            )
+            claims, now = work.take(_BATCH)
             if not claims:
                 break
             for claim in claims:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from .marks import ENDPOINT_LABEL, MODE_ANNOTATION, STOP_ANNOTATION, TEMPLATE_ANNOTATION
 from .versions import STANDARD, normal_mode
 
-__all__ = ("Failure", "Observed", "TrafficTarget", "observe", "rolled_out", "to_be_stopped")
+__all__ = ("Failure", "Observed", "TrafficTarget", "observe", "rolled_out", "to_be_stopped", "version_of")
 
 _REVISION_LABEL = "serving.knative.dev/revision"
 _GPU = "nvidia.com/gpu"
@@ -82,6 +82,11 @@ class Observed:
     staying: int = 0
 
     @property
+    def version(self) -> str:
+        """As ``version_of`` says it."""
+        return version_of({"uid": self.uid, "resourceVersion": self.resource_version})
+
+    @property
     def percent(self) -> int | None:
         """canaryTrafficPercent as it stands in the live object."""
         value = ((self.live or {}).get("spec", {}).get("predictor") or {}).get("canaryTrafficPercent")
@@ -102,6 +107,11 @@ class Observed:
         if self.mode == STANDARD:
             return bool((self.deployment or {}).get("status", {}).get("availableReplicas"))
         return self.latest_rolledout is not None and bool(self.shares)
+
+
+def version_of(metadata: t.Mapping[str, t.Any]) -> str:
+    """Another one after each write. With the uid, as another cluster, or another object of the name, begins to count anew."""
+    return f"{metadata['uid']}/{metadata['resourceVersion']}"
 
 
 def observe(

@@ -54,10 +54,7 @@ class Settings:
 
 @dataclass
 class Result:
-    """What came of one endpoint; ``done`` is False while there is more to do.
-
-    :param resource_version: of its InferenceService when it was found to be what the row asks for
-    """
+    """What came of one endpoint; ``done`` is False while there is more to do."""
 
     name: str
     id: str
@@ -79,7 +76,6 @@ class Result:
     seconds: float = 0.0
     tenant_id: str | None = None
     trace_id: str | None = None
-    resource_version: str | None = None
 
 
 class Deployment:
@@ -275,9 +271,9 @@ class Deployment:
             host=cluster.host,
             keep=self._settings.keep_lease,
             status=status,
+            observed_version=self.observed.version if self.observed else None,
         )
         self.result.url, self.result.revision, self.result.note = step.url, step.revision, step.note
-        self.result.resource_version = self.observed.resource_version if self.observed else None
         self.result.changed = self.result.changed or claim.endpoint.status != status or claim.endpoint.url != step.url
         self._finish(None, status)
 

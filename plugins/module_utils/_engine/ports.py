@@ -104,6 +104,7 @@ class Store(t.Protocol):
         host: str,
         keep: bool,
         status: str,
+        observed_version: str | None,
     ) -> None: ...
 
     def record_failed(self, claim: t.Any, message: str, *, serving: bool, keep: bool) -> None: ...

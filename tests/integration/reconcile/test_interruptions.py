@@ -170,8 +170,36 @@ def test_what_somebody_edited_on_the_cluster_is_put_right_when_asked(
     assert world.service("demo")["object"]["spec"] == spec
     if mode == "Knative":
         assert world.shares("demo") == {V1: 100}
-    [again] = reconcile(drift=True)["endpoints"]
+    assert reconcile(drift=True)["endpoints"] == [], "it has the version that it had when it was found right"
+    [again] = reconcile(drift=True, endpoints=["demo"])["endpoints"]
     assert (again["changed"], again["writes"]) == (False, [])
+
+
+def test_one_of_many_that_were_edited_is_looked_at_alone(world: Any, reconcile: Any, versions: list[str]) -> None:
+    world.many(5, versions[0])
+    reconcile()
+    epochs = "select endpoint_name, epoch from serving.deployment order by endpoint_name"
+    before = {row["endpoint_name"]: row["epoch"] for row in world.sql(epochs)}
+    assert reconcile(drift=True)["endpoints"] == []
+    assert {row["endpoint_name"]: row["epoch"] for row in world.sql(epochs)} == before, "none was claimed"
+    world.sql(
+        "update serving.simulated_service set object = jsonb_set(object, '{spec,predictor,model,storageUri}', '\"s3://x/\"'),"
+        " resource_version = resource_version + 1"
+        " where name = (select name from serving.deployment where endpoint_name = %s)",
+        min(before),
+    )
+    told = reconcile(drift=True, check=True)
+    assert ([one["name"] for one in told["endpoints"]], told["changed"]) == ([min(before)], True)
+    [done] = reconcile(drift=True)["endpoints"]
+    assert (done["name"], done["changed"]) == (min(before), True)
+
+
+def test_another_object_of_the_same_name_is_looked_at(world: Any, reconcile: Any, versions: list[str]) -> None:
+    world.endpoint("demo", versions[0])
+    reconcile()
+    world.sql("update serving.simulated_service set uid = 'another'")  # such as that of a cluster that was made anew
+    assert [one["name"] for one in reconcile(drift=True)["endpoints"]] == ["demo"]
+    assert reconcile(drift=True)["endpoints"] == []
 
 
 def test_a_service_that_somebody_deleted_comes_back(world: Any, reconcile: Any, versions: list[str]) -> None:

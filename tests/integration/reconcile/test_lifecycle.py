@@ -122,11 +122,11 @@ def test_a_row_changed_by_hand_ends_like_one_changed_by_the_module(
 
 
 def outcome(world: Any) -> dict[str, Any]:
-    """All that became of the endpoint; only hashes of spellings and times may differ."""
+    """All that became of the endpoint; only hashes of spellings, times and versions may differ."""
     row, held, service = world.row("demo"), world.deployment("demo"), world.service("demo")
     if service is not None:
         del service["uid"]
-    clocks = ("claimed_at", "observed_at", "applied_hash", "attempted_hash")
+    clocks = ("claimed_at", "observed_at", "applied_hash", "attempted_hash", "observed_version")
     return {
         "row": {column: row[column] for column in ("status", "url", "model_version_id")},
         "deployment": {column: value for column, value in held.items() if column not in clocks},

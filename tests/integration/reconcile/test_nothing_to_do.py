@@ -44,6 +44,8 @@ def test_looking_at_all_of_them_again_changes_nothing_but_the_time_of_the_look(
     world.many(5, versions[0])
     reconcile()
     before = world.everything()
+    # As if each had been written since, such as its status by KServe.
+    world.sql("update serving.deployment set observed_version = null")
     answer = reconcile(drift=True, diff=True)
     assert (answer["changed"], len(answer["endpoints"]), answer.get("diff")) == (False, 5, None)
     after = world.everything()
@@ -103,7 +105,10 @@ def test_check_mode_sees_drift(world: Any, reconcile: Any, versions: list[str]) 
     world.endpoint("demo", versions[0])
     reconcile()
     world.sql("update serving.simulated_service set object = jsonb_set(object, '{spec,predictor,timeout}', '7')")
-    world.sql("update serving.simulated_service set object = jsonb_set(object, '{spec,predictor,model,storageUri}', '\"s3://x/\"')")
+    world.sql(
+        "update serving.simulated_service set object = jsonb_set(object, '{spec,predictor,model,storageUri}', '\"s3://x/\"'),"
+        " resource_version = resource_version + 1"
+    )
     before = world.everything()
     told = reconcile(check=True, drift=True)
     assert world.everything() == before

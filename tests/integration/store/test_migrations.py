@@ -22,6 +22,7 @@ ALL = [
         "dead_letters",
         "trace",
         "intake",
+        "observed_version",
     ),
     "intent",
 ]

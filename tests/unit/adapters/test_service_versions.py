@@ -19,13 +19,16 @@ class Client:
 
 
 def page(token: str | None, **versions: str) -> dict[str, object]:
-    items = [{"metadata": {"namespace": "a/b", "name": name, "resourceVersion": v}} for name, v in versions.items()]
+    items = [
+        {"metadata": {"namespace": "a/b", "name": name, "uid": "u", "resourceVersion": v}}
+        for name, v in versions.items()
+    ]
     return {"metadata": {"continue": token}, "items": items}
 
 
 def test_one_request_a_page() -> None:
     client = Client(page("more", x="1", y="2"), page(None, z="3"))
-    assert ServiceReader(client).resource_versions("a/b") == {"x": "1", "y": "2", "z": "3"}  # type: ignore[arg-type]
+    assert ServiceReader(client).versions("a/b") == {"x": "u/1", "y": "u/2", "z": "u/3"}  # type: ignore[arg-type]
     assert [(method, token) for method, _path, token, _accept in client.asked] == [("GET", None), ("GET", "more")]
     path, accept = client.asked[0][1], client.asked[0][3]
     assert path == "/apis/serving.kserve.io/v1beta1/namespaces/a%2Fb/inferenceservices"

@@ -173,6 +173,7 @@ class Store:
         host: str,
         keep: bool = False,
         status: str = "READY",
+        observed_version: str | None = None,
     ) -> None:
         row = self._mine("record_converged", claim)
         if promoted:

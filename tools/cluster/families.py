@@ -84,7 +84,7 @@ def _kubernetes() -> Family:
             *(Binary(f"keda-{name}", f"github.com/kedacore/keda/v2/cmd/{name}", "keda") for name in KEDA),
             Binary("metrics-server", "sigs.k8s.io/metrics-server/cmd/metrics-server", "metrics"),
         ),
-        {"base": 500, "knative": 90, "kserve": 120, "keda": 240, "metrics": 20},
+        {"base": 500, "knative": 90, "kserve": 120, "keda": 210, "metrics": 12},
         f"-s -w -X {_VERSION}.gitVersion={KUBERNETES} -X {_VERSION}.gitMajor=1 -X {_VERSION}.gitMinor=34",
         tuple(f"{path}/...=-N -l" for path in _CLIENTS),
     )

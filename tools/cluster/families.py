@@ -98,7 +98,7 @@ FAMILIES: tuple[Family, ...] = (
             Binary(f"cert-manager-{name}", f"./cmd/{name}", "kserve")
             for name in ("controller", "webhook", "cainjector")
         ),
-        {"kserve": 170},
+        {"kserve": 190},
         gcflags=UNOPTIMISED,
         archive="github.com/cert-manager/cert-manager",
     ),
@@ -116,7 +116,7 @@ FAMILIES: tuple[Family, ...] = (
     Family(
         "prometheus",
         (Binary("prometheus", "./cmd/prometheus", "prometheus"),),
-        {"prometheus": 100},
+        {"prometheus": 156},
         gcflags=UNOPTIMISED,
         archive="github.com/prometheus/prometheus",
         overlay={"plugins/plugins.go": "plugins.go"},

@@ -54,7 +54,8 @@ class ServiceReader:
     def versions(self, namespace: str) -> dict[str, str]:
         """By name, for all InferenceServices of a namespace, as ``readiness.version_of`` gives them; only metadata travels."""
         found = self._pages(service_path(namespace), f"list InferenceServices in {namespace}", None, accept=_METADATA)
-        return {item["metadata"]["name"]: version_of(item["metadata"]) for item in found}
+        held = [item["metadata"] for item in found]
+        return {each["name"]: version_of(each["uid"], each["resourceVersion"]) for each in held}
 
     def observe(self, namespace: str, name: str) -> Observed:
         """The InferenceService, its Deployment in Standard mode, and its pods unless all is well."""

@@ -54,11 +54,9 @@ class Simulator:
     def versions(self, namespace: str) -> dict[str, str]:
         """By name, for all simulated services of a namespace."""
         rows = self._postgres.query(
-            "select object, uid, resource_version, generation from serving.simulated_service where namespace = %s",
-            (namespace,),
+            "select name, uid, resource_version from serving.simulated_service where namespace = %s", (namespace,)
         )
-        metadata = [_object(row)["metadata"] for row in rows]
-        return {each["name"]: version_of(each) for each in metadata}
+        return {row["name"]: version_of(row["uid"], row["resource_version"]) for row in rows}
 
     def observe(self, namespace: str, name: str) -> Observed:
         row = self._postgres.row(_SELECT, (namespace, name))

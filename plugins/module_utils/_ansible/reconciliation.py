@@ -90,16 +90,14 @@ class _Work:
         self._store = store
         self._scope, self._since = _scope(module, store), store.now()
         self._settings = claim_settings(module)
-        self._changed: list[str] = []
+        self._drift = Drift()
         if self._settings.everything and module.params["endpoints"] is None:
             self._settings = dataclasses.replace(self._settings, everything=False)
             places = at_rest(store.database, self._scope, self._settings.deploy_mode)
-            self._changed = Drift().look(places, cluster.versions)
+            self._drift.look(places, cluster.versions)
 
     def take(self, room: int) -> tuple[list[t.Any], float]:
-        while self._changed:
-            chosen = self._changed[: min(room, _BATCH)]
-            del self._changed[: len(chosen)]
+        while chosen := self._drift.take(min(room, _BATCH), None):
             scope = dataclasses.replace(self._scope, ids=tuple(chosen))
             claims, now = self._take(room, scope, dataclasses.replace(self._settings, everything=True))
             if claims:

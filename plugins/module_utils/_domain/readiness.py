@@ -84,7 +84,7 @@ class Observed:
     @property
     def version(self) -> str:
         """As ``version_of`` says it."""
-        return version_of({"uid": self.uid, "resourceVersion": self.resource_version})
+        return version_of(self.uid, self.resource_version)
 
     @property
     def percent(self) -> int | None:
@@ -109,9 +109,9 @@ class Observed:
         return self.latest_rolledout is not None and bool(self.shares)
 
 
-def version_of(metadata: t.Mapping[str, t.Any]) -> str:
+def version_of(uid: t.Any, resource_version: t.Any) -> str:
     """Another one after each write. With the uid, as another cluster, or another object of the name, begins to count anew."""
-    return f"{metadata['uid']}/{metadata['resourceVersion']}"
+    return f"{uid}/{resource_version}"
 
 
 def observe(

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from . import modules
 from .errors import ClusterError
-from .families import FAMILIES, Binary, Family
+from .families import FAMILIES, GCFLAGS, Binary, Family
 from .layout import Home
 from .shell import run, writable_copy
 
@@ -151,7 +151,7 @@ def _batches(binaries: list[Binary]) -> list[list[Binary]]:
 def _go_build(
     home: Home, family: Family, where: Path, packages: list[str], out: Path, detail: Callable[[str], None]
 ) -> None:
-    flags = ["-v", "-mod=readonly", "-trimpath", *(f"-gcflags={flags}" for flags in family.gcflags)]
+    flags = ["-v", "-mod=readonly", "-trimpath", *(f"-gcflags={flags}" for flags in GCFLAGS)]
     command = ["go", "build", *flags, "-ldflags", family.ldflags, "-o", f"{out}/", *packages]
     for attempt in range(ATTEMPTS):
         process = subprocess.Popen(

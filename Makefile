@@ -20,7 +20,7 @@ CLUSTER_PYTHON = $(if $(wildcard $(VENV_STAMP)),$(BIN)/python,python3)
 export CLUSTER_TEST_GROUPS ?= all
 # Three tiers, so that no lane waits for one that is much longer.
 WORKER_TESTS := $(addprefix tests/integration/,events faults playbooks reconcile worker_role)
-DOOR_TESTS := $(addprefix tests/integration/,awx ci docs kubeflow)
+DOOR_TESTS := $(addprefix tests/integration/,awx ci docs doors kubeflow)
 export PATH := $(BIN):$(PATH)
 
 .PHONY: help venv

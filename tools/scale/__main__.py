@@ -1,7 +1,7 @@
 """Many endpoints on a real API server with KServe's webhooks: `python -m tools.scale` (`make scale`).
 
-Prints Markdown tables: `reconcile` of 1,000 and 10,000 endpoints, and 60 documents by others beside it. It starts a cluster of its own and
-stops it at the end.
+Prints Markdown tables: `reconcile` of 60 endpoints with KServe as it is, of 1,000 and 10,000 with its webhooks alone, within the limits of
+KServe's manifest and without them, and 60 documents by others. It starts a cluster of its own and stops it at the end.
 """
 
 from __future__ import annotations
@@ -9,10 +9,12 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from tools.bench.machine import describe, load
-from tools.bench.server import private_postgres
+from tools.bench.server import Server, private_postgres
 from tools.bench.table import Table
 from tools.cluster import access, groups, lifecycle
 from tools.cluster.layout import Home
@@ -20,6 +22,7 @@ from tools.scale.ours import Ours, Run
 from tools.scale.peers import Peers
 from tools.scale.progress import Progress, Watch
 from tools.scale.raw import compare, documents, write
+from tools.scale.stand_in import StandIn, lift_limits, status_of_stopped, take_lead
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -30,9 +33,11 @@ def arguments() -> argparse.Namespace:
         "--endpoints",
         type=int,
         nargs="+",
-        default=[60, 1000, 10000],
-        help="how many are reconciled, each in a namespace of its own",
+        default=[1000, 10000],
+        help="how many are reconciled while KServe's webhooks answer and its controller waits, without the limits of its manifest",
     )
+    parser.add_argument("--small", type=int, nargs="*", default=[1000], help="the same, within those limits")
+    parser.add_argument("--led", type=int, default=60, help="how many are reconciled first, with KServe's controller")
     parser.add_argument("--documents", type=int, default=60, help="how many the others write")
     parser.add_argument("--peers", type=Path, default=Path(".build/scale-peers"), help="their environment")
     parser.add_argument("--cluster-name", default="scale")
@@ -44,11 +49,11 @@ def namespace(where: access.Access, name: str) -> str:
     return name
 
 
-def own_table(count: int, runs: list[Run], beside: Progress) -> Table:
-    """:param beside: of the writers that do nothing else, and of KServe after them"""
-    columns = ("", "last one written", "of the bare writers", "all stopped", "of KServe after them")
+def own_table(title: str, count: int, runs: list[Run], beside: Progress) -> Table:
+    """:param beside: of the writers that do nothing else, and of who stops them"""
+    columns = ("", "last one written", "of the bare writers", "all stopped", "of the bare writers")
     process = ("module process", "its CPU time", "memory", "requests")
-    table = Table(f"`reconcile`, {count} endpoints on the API server, kept stopped", (*columns, *process))
+    table = Table(f"`reconcile`, {count:,} endpoints that are kept stopped, {title}", (*columns, *process))
     written, stopped = beside.created, beside.stopped
     cells = (f"{written:.2f} s", "1.00", f"{stopped:.2f} s", "1.00", "", "", "", f"{count} APPLY")
     table.add("bare writers, 8 connections", *cells)
@@ -61,23 +66,46 @@ def own_table(count: int, runs: list[Run], beside: Progress) -> Table:
     return table
 
 
-def bare(where: access.Access, count: int) -> Progress:
-    """The same documents by writers that do nothing else, until KServe has stopped all."""
-    same = documents(where.kube, f"ours-{count}", namespace(where, f"bare-{count}"), count)
-    with Watch(where.kube, f"bare-{count}") as watch:
-        write(where.kube, same)
-        return watch.wait(count)
+@dataclass(frozen=True)
+class Pair:
+    """Ours and the bare writers, with the same documents.
+
+    :param created: is told of each new InferenceService; None where KServe sees them itself
+    """
+
+    where: access.Access
+    server: Server
+    title: str
+    name: str
+    created: Callable[[str, str], None] | None = None
+
+    def measure(self, count: int) -> Table:
+        source = f"{self.name}-{count}"
+        ours = Ours(ROOT, self.server, self.where, namespace(self.where, source))
+        runs = ours.measure(count, self.created)
+        table = own_table(self.title, count, runs, self._bare(source, f"bare-{source}", count))
+        print(f"\n{table}", file=sys.stderr, flush=True)
+        return table
+
+    def _bare(self, source: str, into: str, count: int) -> Progress:
+        """Until all are stopped."""
+        same = documents(self.where.kube, source, namespace(self.where, into), count)
+        with Watch(self.where.kube, into, self.created) as watch:
+            write(self.where.kube, same)
+            return watch.wait(count)
 
 
 def measure(given: argparse.Namespace, where: access.Access) -> list[Table]:
-    tables = []
     with private_postgres(ROOT) as server:
         before = load()
-        for count in given.endpoints:
-            ours = Ours(ROOT, server, where, namespace(where, f"ours-{count}"))
-            runs = ours.measure(count)
-            tables.append(own_table(count, runs, bare(where, count)))
-            print(f"\n{tables[-1]}", file=sys.stderr, flush=True)
+        tables = [Pair(where, server, "KServe as it is", "led").measure(given.led)]
+        take_lead(where.kube)
+        with StandIn(where.kube, status_of_stopped(where.kube, f"led-{given.led}")) as stand_in:
+            pair = Pair(where, server, "KServe's webhooks alone", "small", stand_in.tell)
+            tables += [pair.measure(count) for count in given.small]
+            lift_limits(where.kube)
+            pair = Pair(where, server, "KServe's webhooks alone, without their limits", "ours", stand_in.tell)
+            tables += [pair.measure(count) for count in given.endpoints]
         tables.append(others(given, where))
         print(f"Measured on: {describe(server, before, load())}.")
     return tables
@@ -87,7 +115,7 @@ def others(given: argparse.Namespace, where: access.Access) -> Table:
     given.peers.mkdir(parents=True, exist_ok=True)
     peers = Peers(given.peers.resolve(), where.kubeconfig)
     count = given.documents
-    source = f"ours-{max(given.endpoints)}"
+    source = f"led-{given.led}"
     table = Table(f"{count} InferenceServices by others", ("way", "create", "again", "1,000 created, at this pace"))
     for number, (name, command) in enumerate(peers.ways().items()):
         peers.write(documents(where.kube, source, namespace(where, f"peer-{number}"), count))

@@ -1,10 +1,11 @@
-"""`reconcile` of many endpoints that KServe keeps stopped, so that what is measured is what is written and not what is loaded."""
+"""`reconcile` of many endpoints that are kept stopped, so that what is measured is what is written and not what is loaded."""
 
 from __future__ import annotations
 
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from tools.bench.module_process import run_module
 from tools.bench.server import Server, query
 from tools.cluster.access import Access
 from tools.scale.progress import Watch
+from tools.scale.raw import SERVICES
 from tools.scale.requests import Requests
 
 _ROWS = """
@@ -53,11 +55,14 @@ class Ours:
         self._url = server.fresh()
         run_module(root, "endpoint_store", database_url=self._url)
 
-    def measure(self, count: int) -> list[Run]:
-        """From empty, with nothing to do, with one in a hundred changed, and with a look at each for what somebody changed."""
+    def measure(self, count: int, created: Callable[[str, str], None] | None) -> list[Run]:
+        """From empty, with nothing to do, with one in a hundred changed in the store, and with a look for what somebody changed on the cluster.
+
+        :param created: is told of each new InferenceService
+        """
         query(self._url, _ROWS.format(count=count))
         some = max(1, count // 100)
-        with Watch(self._access.kube, self._namespace) as watch:
+        with Watch(self._access.kube, self._namespace, created) as watch:
             first = self._run("from empty", count)
             seen = watch.wait(count)
         # The watch began with the process, the engine after the start of Python.
@@ -65,8 +70,18 @@ class Ours:
         runs.append(self._run("nothing changed", 0))
         query(self._url, _CHANGE.format(count=some))
         runs.append(self._run("1 % changed", some))
-        runs.append(self._run("drift", 0, drift=True))
+        runs.append(self._run("drift, the first look", 0, drift=True))
+        runs.append(self._run("drift, nothing edited", 0, drift=True))
+        self._edit(some)
+        runs.append(self._run("drift, 1 % edited", some, drift=True))
         return runs
+
+    def _edit(self, count: int) -> None:
+        """By hand, as somebody with kubectl would."""
+        kube, path = self._access.kube, SERVICES.format(self._namespace)
+        for service in kube.items(path, limit=str(count))[:count]:
+            model = {"storageUri": "s3://models/elsewhere/"}
+            kube.merge(f"{path}/{service['metadata']['name']}", {"spec": {"predictor": {"model": model}}})
 
     def _run(self, what: str, changed: int, **options: Any) -> Run:
         print(f"{time.strftime('%H:%M:%S')}  reconcile, {what}", file=sys.stderr, flush=True)

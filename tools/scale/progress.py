@@ -1,4 +1,4 @@
-"""When the last of many was written, and when KServe had stopped the last: as a watch beside them sees it."""
+"""When the last of many was written, and when the last was stopped: as a watch beside them sees it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import socket
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -23,9 +24,13 @@ class Progress:
 
 
 class Watch:
-    """Of a namespace that holds none yet, from entering this to leaving it; leave after `wait`."""
+    """Of a namespace that holds none yet, from entering this to leaving it; leave after `wait`.
 
-    def __init__(self, kube: Kube, namespace: str) -> None:
+    :param created: is told namespace and name of each as it comes
+    """
+
+    def __init__(self, kube: Kube, namespace: str, created: Callable[[str, str], None] | None = None) -> None:
+        self._namespace, self._tell = namespace, created
         self._connection = kube.connection(timeout=None)
         self._path = SERVICES.format(namespace) + "?watch=true&timeoutSeconds=7200"
         self._created: set[str] = set()
@@ -53,10 +58,10 @@ class Watch:
         self._connection.close()
 
     def wait(self, count: int, seconds: float = 3600) -> Progress:
-        """Until KServe has stopped `count` of them."""
+        """Until `count` of them are stopped."""
         with self._changed:
             if not self._changed.wait_for(lambda: len(self._stopped) >= count, seconds):
-                raise SystemExit(f"KServe stopped {len(self._stopped)} of {count} in {seconds:.0f} s")
+                raise SystemExit(f"{len(self._stopped)} of {count} were stopped in {seconds:.0f} s")
             return self.progress
 
     def _look(self) -> None:
@@ -73,6 +78,8 @@ class Watch:
             if name not in self._created:
                 self._created.add(name)
                 self.progress.created = now
+                if self._tell is not None:
+                    self._tell(self._namespace, name)
             if name not in self._stopped and any(
                 one["type"] == "Stopped" and one["status"] == "True" for one in conditions
             ):

@@ -107,7 +107,7 @@ soak: venv cluster-test-build ## roll-outs on the real cluster under constant lo
 soak-faults: venv cluster-test-build ## the tests of faults 20 times, locally and on the real cluster, counted (about an hour)
 	@$(BIN)/python -m tools.soak.faults
 
-scale: venv ## 1,000 and 10,000 endpoints on a real API server, others beside it (a cluster of its own; about 30 minutes)
+scale: venv ## 1,000 and 10,000 endpoints on a real API server, others beside it (a cluster of its own; about 15 minutes)
 	@CLUSTER_TEST_GROUPS=kserve $(MAKE) --no-print-directory cluster-test-build
 	@$(BIN)/python -m tools.scale
 

@@ -1,7 +1,7 @@
 """Many endpoints on a real API server with KServe's webhooks: `python -m tools.scale` (`make scale`).
 
 Prints Markdown tables: `reconcile` of 60 endpoints with KServe as it is, of 1,000 and 10,000 with its webhooks alone, within the limits of
-KServe's manifest and without them, and 60 documents by others. It starts a cluster of its own and stops it at the end.
+KServe's manifest and without them, and 60 documents by others in both. It starts a cluster of its own and stops it at the end.
 """
 
 from __future__ import annotations
@@ -103,25 +103,29 @@ def measure(given: argparse.Namespace, where: access.Access) -> list[Table]:
         with StandIn(where.kube, status_of_stopped(where.kube, f"led-{given.led}")) as stand_in:
             pair = Pair(where, server, "KServe's webhooks alone", "small", stand_in.tell)
             tables += [pair.measure(count) for count in given.small]
+            tables.append(others(given, where, "KServe's webhooks alone", "within"))
             lift_limits(where.kube)
             pair = Pair(where, server, "KServe's webhooks alone, without their limits", "ours", stand_in.tell)
             tables += [pair.measure(count) for count in given.endpoints]
-        tables.append(others(given, where))
+        tables.append(others(given, where, "KServe's webhooks alone, without their limits", "without"))
         print(f"Measured on: {describe(server, before, load())}.")
     return tables
 
 
-def others(given: argparse.Namespace, where: access.Access) -> Table:
+def others(given: argparse.Namespace, where: access.Access, title: str, name: str) -> Table:
+    """:param name: of the namespaces"""
     given.peers.mkdir(parents=True, exist_ok=True)
     peers = Peers(given.peers.resolve(), where.kubeconfig)
     count = given.documents
     source = f"led-{given.led}"
-    table = Table(f"{count} InferenceServices by others", ("way", "create", "again", "1,000 created, at this pace"))
-    for number, (name, command) in enumerate(peers.ways().items()):
-        peers.write(documents(where.kube, source, namespace(where, f"peer-{number}"), count))
+    table = Table(
+        f"{count} InferenceServices by others, {title}", ("way", "create", "again", "1,000 created, at this pace")
+    )
+    for number, (way, command) in enumerate(peers.ways().items()):
+        peers.write(documents(where.kube, source, namespace(where, f"peer-{name}-{number}"), count))
         first, again = peers.seconds(command), peers.seconds(command)
-        table.add(name, f"{first:.2f} s", f"{again:.2f} s", f"{first * 1000 / count:.0f} s")
-    bare = documents(where.kube, source, namespace(where, "peer-bare"), count)
+        table.add(way, f"{first:.2f} s", f"{again:.2f} s", f"{first * 1000 / count:.0f} s")
+    bare = documents(where.kube, source, namespace(where, f"peer-{name}-bare"), count)
     first = write(where.kube, bare)
     table.add(
         "bare writers, 8 connections",

@@ -227,27 +227,29 @@ class KServeCluster:
             options["dryRun"] = ["All"]
         self._client.request("DELETE", service_path(namespace, name), action=action, body=options, absent_ok=True)
 
-    def take(self, namespace: str, name: str, epoch: int) -> None:
-        """Become the only writer: raise the epoch on the Lease, then touch the InferenceService.
+    def take(self, namespace: str, name: str, epoch: int) -> Observed:
+        """Become the only writer: raise the epoch on the Lease, then touch the InferenceService. What it was found to be then.
 
         :raises LeaseLost: where somebody with a higher epoch was faster
         """
         fencing.raise_epoch(self._client, namespace, name, epoch)
 
-        def touch() -> None:
+        def touch() -> Document | None:
             live = self.get(namespace, name)
-            if live is not None and not live["metadata"].get("deletionTimestamp"):
-                self._client.request(
-                    "PATCH",
-                    service_path(namespace, name),
-                    action=f"touch InferenceService {namespace}/{name}",
-                    query=fencing.touch_parameters(),
-                    body=fencing.touch_body(live),
-                    content_type=APPLY_PATCH,
-                )
+            if live is None or live["metadata"].get("deletionTimestamp"):
+                return live
+            touched: Document = self._client.request(
+                "PATCH",
+                service_path(namespace, name),
+                action=f"touch InferenceService {namespace}/{name}",
+                query=fencing.touch_parameters(),
+                body=fencing.touch_body(live),
+                content_type=APPLY_PATCH,
+            )
+            return touched
 
         # A conflict with somebody else's write does not do as a touch: that write may be older than the raised epoch.
-        _insist(touch)
+        return self._reader.look(namespace, name, _insist(touch))
 
     def forget(self, namespace: str, name: str, epoch: int) -> None:
         """Remove the Lease of an endpoint that is gone for good."""

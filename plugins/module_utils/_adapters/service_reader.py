@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from .._domain.errors import Forbidden
 from .._domain.pods import SERVICE_LABEL
-from .._domain.readiness import Observed, observe, version_of
+from .._domain.readiness import Observed, observe, to_be_stopped, version_of
 from .._domain.versions import STANDARD
 from .kubernetes_client import KubernetesClient
 from .kubernetes_errors import Expired
@@ -59,9 +59,13 @@ class ServiceReader:
 
     def observe(self, namespace: str, name: str) -> Observed:
         """The InferenceService, its Deployment in Standard mode, and its pods unless all is well."""
-        service = self.get(namespace, name)
+        return self.look(namespace, name, self.get(namespace, name))
+
+    def look(self, namespace: str, name: str, service: Document | None) -> Observed:
+        """The same for one that was just read."""
         seen = observe(service)
-        if service is None or seen.deleting:
+        # What is to be stopped is waited for, whatever its pods do until then.
+        if service is None or seen.deleting or (to_be_stopped(service) and not seen.stopped):
             return seen
         deployment = self._deployment(namespace, name) if seen.mode == STANDARD else None
         if _settled(seen, deployment):

@@ -164,8 +164,9 @@ class Simulator:
         """What the revisions have counted; ``KServeCluster.metrics`` is the same for a cluster."""
         return SimulatedMetrics(self._postgres, namespace, service, triton=triton)
 
-    def take(self, namespace: str, name: str, epoch: int) -> None:
-        """Nothing to do: the fence here is the store's own epoch."""
+    def take(self, namespace: str, name: str, epoch: int) -> Observed:
+        """Only a look: the fence here is the store's own epoch."""
+        return self.observe(namespace, name)
 
     def forget(self, namespace: str, name: str, epoch: int) -> None:
         """Nothing to do: what ``take`` did not write needs no removal."""

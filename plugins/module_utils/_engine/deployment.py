@@ -156,10 +156,12 @@ class Deployment:
 
     def _advance(self, store: Store, cluster: Cluster) -> float | None:
         wanted = self._desired()
-        if not self._taken:
-            cluster.take(*self.key, self._claim.epoch)
+        if self._taken:
+            observed = cluster.observe(*self.key)
+        else:
+            observed = cluster.take(*self.key, self._claim.epoch)
             self._taken = True
-        observed = self.observed = cluster.observe(*self.key)
+        self.observed = observed
         self._remember(observed)
         step = converge(wanted, self._claim.record, observed, self._now())
         if isinstance(step, Wait):

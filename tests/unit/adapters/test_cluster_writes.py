@@ -250,9 +250,10 @@ def test_take_raises_the_epoch_before_it_touches(server: StubApiServer, cluster:
     server.on("GET", LEASE, lease(3))
     server.on("PUT", LEASE, lease(4))
     server.on("GET", ONE, live("7"))
-    server.on("PATCH", ONE, live("8"))
-    cluster.take("ns", "demo", 4)
+    server.on("PATCH", ONE, {**healthy(), "metadata": live("8")["metadata"]})
+    seen = cluster.take("ns", "demo", 4)
     assert server.requests() == [("GET", LEASE), ("PUT", LEASE), ("GET", ONE), ("PATCH", ONE)]
+    assert (seen.resource_version, seen.ready) == ("8", True), "as it is after the touch"
     assert server.asked[1].body["metadata"]["annotations"] == {"serving.mlops/epoch": "4"}
     assert server.asked[1].body["metadata"]["resourceVersion"] == "3"
     touch = server.asked[3]
@@ -273,7 +274,7 @@ def test_the_touch_is_given_up_again_only_where_others_own_the_label_too(
     fence = {"manager": "mlops.serving-fence", "operation": "Apply", "fieldsV1": label}
     mine = {"manager": "mlops.serving", "operation": "Apply", "fieldsV1": label}
     server.on("GET", LEASE, lease(4))
-    server.on("PATCH", ONE, live("8"))
+    server.on("PATCH", ONE, {**healthy(), "metadata": live("8")["metadata"]})
     server.on("GET", ONE, live("7", fields=[fence, mine]))
     cluster.take("ns", "demo", 4)
     assert "labels" not in server.asked[-1].body["metadata"]
@@ -289,12 +290,31 @@ def test_take_is_tried_again_over_status_writes_and_lost_to_a_higher_epoch(
     server.on("GET", LEASE, NO_LEASE, lease(4))
     server.on("POST", LEASES, conflict, lease(4))
     server.on("GET", ONE, live("7"), live("8"))
-    server.on("PATCH", ONE, conflict, live("9"))
+    server.on("PATCH", ONE, conflict, {**healthy(), "metadata": live("9")["metadata"]})
     cluster.take("ns", "demo", 4)
     assert server.asked[-1].body["metadata"]["resourceVersion"] == "8"
     server.on("GET", LEASE, lease(5))
     with pytest.raises(LeaseLost, match="its epoch is 5, this run's is 4"):
         cluster.take("ns", "demo", 4)
+
+
+def test_who_takes_it_first_asks_for_no_lease(server: StubApiServer, cluster: KServeCluster) -> None:
+    conflict = status(409, "AlreadyExists", "it exists", name="demo", kind="leases")
+    server.on("POST", LEASES, lease(1), conflict)
+    server.on("GET", ONE, ABSENT)
+    assert cluster.take("ns", "demo", 1).live is None
+    assert server.requests() == [("POST", LEASES), ("GET", ONE)]
+    server.on("GET", LEASE, lease(2))
+    with pytest.raises(LeaseLost, match="its epoch is 2, this run's is 1"):
+        cluster.take("ns", "demo", 1)
+
+
+def test_what_is_to_be_stopped_is_waited_for_without_its_pods(server: StubApiServer, cluster: KServeCluster) -> None:
+    asked = live(status={"conditions": [{"type": "Ready", "status": "False"}]})
+    asked["metadata"]["annotations"] = {"serving.kserve.io/stop": "true"}
+    server.on("GET", ONE, asked)
+    assert not cluster.observe("ns", "demo").stopped
+    assert server.requests() == [("GET", ONE)]
 
 
 def test_forget_removes_only_its_own_epochs_lease(server: StubApiServer, cluster: KServeCluster) -> None:

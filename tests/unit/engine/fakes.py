@@ -301,9 +301,10 @@ class Cluster:
         """The Lease goes with the endpoint."""
         self.forgotten = (namespace, name, epoch)
 
-    def take(self, namespace: str, name: str, epoch: int) -> None:
+    def take(self, namespace: str, name: str, epoch: int) -> Observed:
         self.trouble.meet("take")
         self.log.append("take")
+        return self.observe(namespace, name)
 
     def watch(self, namespace: str | None, on_change: t.Callable[[str, str], None], stop: threading.Event) -> None:
         with self.lock:

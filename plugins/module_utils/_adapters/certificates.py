@@ -14,6 +14,10 @@ from .._domain.errors import Unavailable
 __all__ = ("Issued", "issue", "usable")
 
 _CLOCKS_DIFFER = datetime.timedelta(minutes=5)
+_USAGES = (
+    *("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement"),
+    *("key_cert_sign", "crl_sign", "encipher_only", "decipher_only"),
+)
 
 
 class Issued(t.NamedTuple):
@@ -25,7 +29,7 @@ class Issued(t.NamedTuple):
 
 
 def issue(names: t.Sequence[str], days: int) -> Issued:
-    """A certificate for DNS names of one server, signed by an authority whose key nobody keeps."""
+    """A certificate for DNS names of one server, signed by an authority whose key nobody keeps; with what RFC 5280 asks of both."""
     x509, hashes, serialization, ec = _library()
     now = datetime.datetime.now(datetime.timezone.utc)
     until = now + datetime.timedelta(days=days)
@@ -45,15 +49,25 @@ def issue(names: t.Sequence[str], days: int) -> Issued:
     authority, server = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     # Different from the server's within the first 64 characters too: a certificate whose issuer has its own name counts as self-signed.
     title = f"authority of {names[0]}"
+
+    def usage(allowed: str) -> t.Any:
+        return x509.KeyUsage(**{**dict.fromkeys(_USAGES, False), allowed: True})
+
+    known_as = x509.SubjectKeyIdentifier.from_public_key(authority.public_key())
+    signed_by = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(known_as)
     ca = (
         begin(title, title, authority.public_key())
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(usage("key_cert_sign"), critical=True)
+        .add_extension(known_as, critical=False)
         .sign(authority, hashes.SHA256())
     )
     certificate = (
         begin(names[0], title, server.public_key())
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(one) for one in names]), critical=False)
         .add_extension(x509.ExtendedKeyUsage([x509.oid.ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(usage("digital_signature"), critical=True)
+        .add_extension(signed_by, critical=False)
         .sign(authority, hashes.SHA256())
     )
     pem = serialization.Encoding.PEM

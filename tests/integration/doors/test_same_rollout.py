@@ -113,7 +113,7 @@ def record(world: World, endpoint: str) -> dict[str, Any]:
         endpoint,
     )
     # How many looks a step takes is a matter of the moment.
-    return {**row, "events": [one for one, _ in groupby((event["kind"], event["step"]) for event in events)]}
+    return {**row, "events": [one for one, _looks in groupby((event["kind"], event["step"]) for event in events)]}
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ import nats
 import psycopg2
 
 from tools.bench.module_process import environment, run_module, start_module
+from tools.bench.progress import say
 from tools.bench.server import Server, query
 from tools.bench.table import Table
 
@@ -86,7 +87,7 @@ def measure_events(root: Path, server: Server, nats_url: str, *, drained: int, s
     table = Table(f"{drained} events at once, simulate", ("workers", "events a second", "of one worker", "seconds"))
     one = 0.0
     for workers in (1, 2, 4):
-        _say(f"{drained} events, {workers} workers")
+        say(f"{drained} events, {workers} workers")
         with work.stage(), work.intake(), work.workers(workers):
             seen = work.drain(drained)
         speed = drained / seen.seconds
@@ -103,7 +104,7 @@ def measure_events(root: Path, server: Server, nats_url: str, *, drained: int, s
     ]
     for words, chosen, way in ways:
         for rate in chosen:
-            _say(f"{rate} events a second for {seconds} s, {words}")
+            say(f"{rate} events a second for {seconds} s, {words}")
             with work.stage(), way():
                 seen = work.at_rate(rate, seconds)
             rates.add(f"{rate}", words, f"{len(seen.latencies)}", seen.at(0.5), seen.at(0.99), seen.at(1.0))
@@ -279,10 +280,6 @@ class _Work:
         served = dict(rows)
         latencies = sorted(served[endpoint] - at for endpoint, at in published.items())
         return Seen(max(served.values()) - min(published.values()), latencies)
-
-
-def _say(what: str) -> None:
-    print(f"{time.strftime('%H:%M:%S')}  {what}", file=sys.stderr, flush=True)
 
 
 def _event(row: tuple[Any, ...]) -> bytes:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -11,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tools.bench.module_process import run_module
+from tools.bench.progress import say
 from tools.bench.server import Server, query
 from tools.cluster.access import Access
 from tools.scale.progress import Watch
@@ -84,7 +83,7 @@ class Ours:
             kube.merge(f"{path}/{service['metadata']['name']}", {"spec": {"predictor": {"model": model}}})
 
     def _run(self, what: str, changed: int, **options: Any) -> Run:
-        print(f"{time.strftime('%H:%M:%S')}  reconcile, {what}", file=sys.stderr, flush=True)
+        say(f"reconcile, {what}")
         requests = Requests(self._access.kube)
         done = run_module(
             self._root,

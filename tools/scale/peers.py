@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 from tools.bench.peers import environment
+from tools.bench.progress import say
 from tools.cluster.kube import Json
 from tools.cluster.layout import Home
 from tools.cluster.wheels import kubectl
@@ -69,7 +69,7 @@ class Peers:
 
     def seconds(self, command: list[str]) -> float:
         """From its start to its end; it must succeed."""
-        print(f"{time.strftime('%H:%M:%S')}  {Path(command[0]).name} {command[-1]}", file=sys.stderr, flush=True)
+        say(f"{Path(command[0]).name} {command[-1]}")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "K8S_AUTH_"))}
         began = time.perf_counter()
         answer = subprocess.run(command, cwd=self._folder, env=kept, capture_output=True, text=True, check=False)

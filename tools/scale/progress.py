@@ -15,6 +15,11 @@ from tools.cluster.kube import Json, Kube
 from tools.scale.raw import SERVICES
 
 
+def is_stopped(service: Json) -> bool:
+    conditions = (service.get("status") or {}).get("conditions") or ()
+    return any(one["type"] == "Stopped" and one["status"] == "True" for one in conditions)
+
+
 @dataclass
 class Progress:
     """Seconds since the watch began: of the last one created and of the last one stopped."""
@@ -73,16 +78,13 @@ class Watch:
 
     def _take(self, service: Json, now: float) -> None:
         name = service["metadata"]["name"]
-        conditions = (service.get("status") or {}).get("conditions") or ()
         with self._changed:
             if name not in self._created:
                 self._created.add(name)
                 self.progress.created = now
                 if self._tell is not None:
                     self._tell(self._namespace, name)
-            if name not in self._stopped and any(
-                one["type"] == "Stopped" and one["status"] == "True" for one in conditions
-            ):
+            if name not in self._stopped and is_stopped(service):
                 self._stopped.add(name)
                 self.progress.stopped = now
             self._changed.notify_all()

@@ -1,18 +1,22 @@
 """KServe's word about stopped InferenceServices, said without its controller.
 
-KServe's controller stops a few a second, so that 10,000 would be 40 minutes of waiting for it. Its webhooks answer whether or not it leads: somebody else holds its lease here, and what it said itself of one that it had stopped is said of all the others.
+KServe's controller stops a few a second, so that 10,000 would be waiting for it and nothing else. Its webhooks answer whether or not it
+leads: somebody else holds its lease here, and what it said itself of one that it had stopped is said of all the others.
 """
 
 from __future__ import annotations
 
 import json
-import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from types import TracebackType
 
+from tools.bench.progress import say
 from tools.cluster.apply import not_ready
 from tools.cluster.kube import Json, Kube
+from tools.scale.progress import is_stopped
 from tools.scale.raw import SERVICES
 
 _NAMESPACE = "kserve"
@@ -28,18 +32,17 @@ _MERGE = "application/merge-patch+json"
 def status_of_stopped(kube: Kube, namespace: str) -> Json:
     """What KServe wrote of one that it has stopped there."""
     for service in kube.items(SERVICES.format(namespace)):
-        found: Json = service.get("status") or {}
-        if any(one["type"] == "Stopped" and one["status"] == "True" for one in found.get("conditions") or ()):
-            return {"conditions": found["conditions"], "modelStatus": found.get("modelStatus")}
+        if is_stopped(service):
+            return {name: service["status"].get(name) for name in ("conditions", "modelStatus")}
     raise SystemExit(f"KServe has stopped none in namespace {namespace}")
 
 
 def take_lead(kube: Kube) -> None:
     """From KServe's controller, for as long as this cluster lives; returns when its webhooks answer again."""
-    _tell("KServe's controller loses its lease")
+    say("KServe's controller loses its lease")
     kube.merge(_LEASE, {"spec": {"holderIdentity": _HOLDER, "leaseDurationSeconds": _SECONDS}})
-    with _Restart(kube) as restart:
-        for pod in restart.old:
+    with _restart(kube) as pods:
+        for pod in pods:
             kube.delete(f"{_PODS}/{pod}")
     if kube.get(_LEASE)["spec"]["holderIdentity"] != _HOLDER:
         raise SystemExit("KServe's controller took its lease back")
@@ -47,40 +50,29 @@ def take_lead(kube: Kube) -> None:
 
 def lift_limits(kube: Kube) -> None:
     """KServe's manifest gives its controller, and with it the webhooks, a tenth of a core and 300 MiB; here as much as they take."""
-    _tell("KServe's controller gets as much as it takes")
+    say("KServe's controller gets as much as it takes")
     found = kube.get(_DEPLOYMENT)["spec"]["template"]["spec"]["containers"]
     places = [number for number, one in enumerate(found) if one["name"] == "manager"]
     patch = [{"op": "remove", "path": f"/spec/template/spec/containers/{number}/resources/limits"} for number in places]
-    with _Restart(kube):
+    with _restart(kube):
         kube.call("PATCH", _DEPLOYMENT, patch, "application/json-patch+json")
 
 
-class _Restart:
-    """Of KServe's controller: leaving this waits until the pods that there were are gone and others are ready."""
+@contextmanager
+def _restart(kube: Kube) -> Iterator[list[str]]:
+    """Gives the names of KServe's controller's pods; leaving this waits until these are gone and others are ready."""
 
-    def __init__(self, kube: Kube) -> None:
-        self._kube = kube
-
-    def __enter__(self) -> _Restart:
-        self.old = self._names()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        end = time.monotonic() + 120
-        while kind is None and (set(self.old) & set(self._names()) or not_ready(self._kube)):
-            if time.monotonic() > end:
-                raise SystemExit("KServe's controller was not ready again within 120 s")
-            time.sleep(0.5)
-
-    def _names(self) -> list[str]:
-        found = self._kube.items(_PODS, labelSelector="control-plane=kserve-controller-manager")
+    def pods() -> list[str]:
+        found = kube.items(_PODS, labelSelector="control-plane=kserve-controller-manager")
         return [pod["metadata"]["name"] for pod in found]
 
-
-def _tell(what: str) -> None:
-    print(f"{time.strftime('%H:%M:%S')}  {what}", file=sys.stderr, flush=True)
+    old = pods()
+    yield old
+    end = time.monotonic() + 120
+    while set(old) & set(pods()) or not_ready(kube):
+        if time.monotonic() > end:
+            raise SystemExit("KServe's controller was not ready again within 120 s")
+        time.sleep(0.5)
 
 
 class StandIn:

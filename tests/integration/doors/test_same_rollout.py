@@ -18,7 +18,7 @@ import pytest
 import yaml
 from ansible_collections.mlops.serving.plugins.filter.rollout_result import rollout_result
 from ansible_runs import PROGRAMS
-from awx.definitions import definitions
+from awx.conftest import controller
 from awx.jobs import Controller
 from rollout_world import versions
 from world import World, reconcile, run, world
@@ -27,10 +27,10 @@ ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "tests" / "integration" / "kubeflow"))
 from pipeline_command import command
 
-__all__ = ("reconcile", "run", "versions", "world")
+__all__ = ("controller", "reconcile", "run", "versions", "world")
 
-# Looks often enough for a test, by variables that every playbook takes from its inventory.
-QUICK = {"rollout_interval": "100ms", "rollout_step_timeout": "20s"}
+# Looks often enough for a test, as `controller` has it in its inventory too.
+INTERVAL = "100ms"
 PROMOTED, SENT_BACK = 0, 20
 
 
@@ -40,6 +40,7 @@ class Doors:
 
     world: World
     run: Any
+    controller: Controller
     folder: Path
 
     def all(self) -> dict[str, Callable[[str, str], int]]:
@@ -47,9 +48,8 @@ class Doors:
         return {"task": self._task, "ci": self._ci, "awx": self._awx, "kubeflow": self._kubeflow}
 
     def _task(self, endpoint: str, version: str) -> int:
-        quick = {name.removeprefix("rollout_"): value for name, value in QUICK.items()}
-        given = {"endpoint": endpoint, "model_version": version, "steps": [50], "deploy_mode": "simulate", **quick}
-        return int(rollout_result(self.run("rollout", **given, fails=None))["exit_code"])
+        given = {"endpoint": endpoint, "model_version": version, "steps": [50], "interval": INTERVAL}
+        return int(rollout_result(self.run("rollout", **given, deploy_mode="simulate", fails=None))["exit_code"])
 
     def _ci(self, endpoint: str, version: str) -> int:
         script = str(ROOT / "examples" / "ci" / "rollout")
@@ -57,15 +57,12 @@ class Doors:
         return self._call(line, ENDPOINT=endpoint, MODEL_VERSION=version)
 
     def _awx(self, endpoint: str, version: str) -> int:
-        secrets = {
-            "Serving: store": {"database_url": self.world.url},
-            "Serving: NATS": {"nats_url": "nats://127.0.0.1:1"},
-        }
-        controller = Controller(definitions(controller_deploy_mode="simulate"), self.folder, secrets, QUICK)
         answers = {"endpoint": endpoint, "model_version": version, "steps": "[50]"}
-        job = controller.launch("Serving: canary", answers)
-        # A job has no number; its output says which it is.
-        return {"successful": PROMOTED}.get(job.status, SENT_BACK if "rolled back" in job.output else 1)
+        job = self.controller.launch("Serving: canary", answers)
+        if job.status == "successful":
+            return PROMOTED
+        # A failed job has no number; its output says which it is.
+        return SENT_BACK if "rolled back" in job.output else 1
 
     def _kubeflow(self, endpoint: str, version: str) -> int:
         given = {
@@ -74,14 +71,14 @@ class Doors:
             "model_version": version,
             "steps": "[50]",
             "deploy_mode": "simulate",
+            # The only default that differs: a pipeline would rather go back than wait for somebody.
+            "on_inconclusive": "pause",
         }
-        # The only default that differs: a pipeline would rather go back than wait for somebody.
-        given["on_inconclusive"] = "pause"
         return self._call(command("rollout-guarded", given, str(self.folder / "report")))
 
     def _call(self, line: list[str], **more: str) -> int:
         inventory = self.folder / "inventory.yml"
-        host = {"hosts": {"localhost": {"ansible_connection": "local"}}, "vars": QUICK}
+        host = {"hosts": {"localhost": {"ansible_connection": "local"}}, "vars": {"rollout_interval": INTERVAL}}
         inventory.write_text(yaml.safe_dump({"all": host}))
         settings = {
             "PATH": f"{PROGRAMS}:{os.environ['PATH']}",
@@ -130,9 +127,10 @@ def test_a_canary(
     versions: dict[str, str],
     reconcile: Any,
     run: Any,
+    controller: Controller,
     tmp_path: Path,
 ) -> None:
-    doors = Doors(world, run, tmp_path).all()
+    doors = Doors(world, run, controller, tmp_path).all()
     for endpoint in doors:
         world.endpoint(endpoint, versions["1"], runtime="triton", runtime_config={"deploymentMode": "Knative"})
     reconcile()
